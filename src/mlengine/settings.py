@@ -1,0 +1,102 @@
+"""What an operator may set, read once: flags, then `MLENGINE_*`, then `mlengine.toml`, then defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mlengine.errors import InvalidArgument, nearest
+from mlengine.names import check_project
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with its default.
+
+    Attributes:
+        host: Address to listen on; loopback only, as there are no tokens yet.
+        port: TCP port; 0 takes a free one.
+        data_dir: The one directory that holds all state.
+        cache_dir: Built environments; may be deleted at any time when nothing runs.
+        project: Id of the project that this server serves.
+        database_url: SQLAlchemy URL; empty for SQLite in the data directory.
+        max_running_jobs: Jobs that run at once; the others wait in the queue.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path
+    cache_dir: Path
+    project: str = "local"
+    database_url: str = ""
+    max_running_jobs: int = os.cpu_count() or 1
+
+    def __post_init__(self) -> None:
+        check_project(self.project)
+        if self.host not in LOOPBACK:
+            raise InvalidArgument(
+                f"host is {self.host}: without access tokens this version listens on loopback only.",
+                hint="Use 127.0.0.1, and reach it from elsewhere through ssh -L.",
+            )
+        if not 0 <= self.port <= 65535:
+            raise InvalidArgument(f"port is {self.port}; it must be between 0 and 65535.")
+        if self.max_running_jobs < 1:
+            raise InvalidArgument(f"max_running_jobs is {self.max_running_jobs}; at least 1 is needed.")
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'mlengine.db'}"
+
+
+def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Gather the settings.
+
+    Args:
+        flags: What the command line gave; None means not given.
+        environment: The process environment.
+
+    Raises:
+        InvalidArgument: a setting is unknown or has a wrong value.
+    """
+    chosen: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    known = [field.name for field in fields(Settings)]
+    for name in known:
+        if name not in chosen and (value := environment.get(f"MLENGINE_{name.upper()}")):
+            chosen[name] = value
+    chosen.setdefault("data_dir", _home(environment, "XDG_DATA_HOME", ".local/share"))
+    for name, value in _file(Path(chosen["data_dir"]) / "mlengine.toml", known).items():
+        chosen.setdefault(name, value)
+    chosen.setdefault("cache_dir", _home(environment, "XDG_CACHE_HOME", ".cache"))
+    for name in ("port", "max_running_jobs"):
+        if name in chosen:
+            try:
+                chosen[name] = int(chosen[name])
+            except ValueError:
+                raise InvalidArgument(f"{name} is {chosen[name]!r}; it must be a whole number.") from None
+    for name in ("data_dir", "cache_dir"):
+        chosen[name] = Path(chosen[name]).expanduser().absolute()
+    return Settings(**chosen)
+
+
+def _file(path: Path, known: list[str]) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidArgument(f"{path} is not TOML: {error}.") from None
+    for name in found:
+        if name not in known:
+            raise InvalidArgument(f"{path}: unknown setting '{name}'.", hint=nearest(name, known))
+    return found
+
+
+def _home(environment: Mapping[str, str], variable: str, default: str) -> Path:
+    return Path(environment.get(variable) or Path.home() / default) / "mlengine"

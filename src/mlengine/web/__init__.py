@@ -1,0 +1,1 @@
+"""The way between HTTP and the services: method table, routing, error envelopes."""

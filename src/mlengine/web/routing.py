@@ -1,0 +1,147 @@
+"""From the method table to an ASGI application.
+
+Our own small matcher, because Google's paths carry `:verbs` and percent-encoded slashes that a
+general router decodes too early.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+import uuid
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl, unquote
+
+import anyio
+import anyio.from_thread
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mlengine.errors import Internal, NotFound, Problem, nearest
+from mlengine.web.envelope import envelope, http_code, to_bytes
+from mlengine.web.method import Call, Method, Reply
+
+_LOG = logging.getLogger(__name__)
+_VARIABLE = re.compile(r"\{(\w+)([+*]?)\}")
+_VALUES = {"": r"[^/:]+", "+": r"[^/]+", "*": r".+"}
+
+
+class Router:
+    """Finds the method of a request and runs its handler in a thread.
+
+    Args:
+        methods: The whole table. Paths are tried from the most literal to the least, so that
+            `jobs/{job}:cancel` wins over `jobs/{job}`.
+    """
+
+    def __init__(self, methods: Iterable[Method]) -> None:
+        self.methods = tuple(sorted(methods, key=_specificity))
+        self._patterns = [(_compile(method.path), method) for method in self.methods]
+
+    def find(self, verb: str, path: str) -> tuple[Method, dict[str, str]]:
+        """The method for `verb` and the still encoded `path`, and the decoded path variables.
+
+        Raises:
+            NotFound: no method has such a path; or there are methods, but for other verbs.
+        """
+        verbs: list[str] = []
+        for pattern, method in self._patterns:
+            if not (match := pattern.fullmatch(path)):
+                continue
+            if method.verb == verb:
+                variables = {key: unquote(value) for key, value in match.groupdict().items()}
+                # No name of ours has a NUL, and no database can even be asked for one.
+                if any("\0" in value for value in variables.values()):
+                    break
+                return method, variables
+            verbs.append(method.verb)
+        if verbs:
+            raise NotFound(f"{verb} is no verb of {path}.", hint=f"Use {' or '.join(sorted(set(verbs)))}.")
+        literals = sorted({_VARIABLE.sub("NAME", method.path) for method in self.methods})
+        raise NotFound(f"There is nothing at {path}.", hint=nearest(path, literals))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served here")
+        request = Request(scope, receive)
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        response = await _answer(self, request, raw_path.decode("latin-1"))
+        try:
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            return
+
+
+async def _answer(router: Router, request: Request, path: str) -> ASGIApp:
+    try:
+        method, variables = router.find(request.method, path.partition("?")[0])
+        call = Call(
+            path=variables,
+            query=dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            headers={key.lower(): value for key, value in request.headers.items()},
+            base_url=f"{request.headers.get('x-forwarded-proto', 'http')}://{request.headers.get('host', 'localhost')}",
+            body=_pieces(request),
+        )
+        reply = await run_in_threadpool(method.handler, call)
+        return _response(reply if isinstance(reply, Reply) else Reply(content=reply))
+    except Problem as problem:
+        return _response(Reply(content=envelope(problem), status=http_code(problem)))
+    except ClientDisconnect:
+        return Response(status_code=499)
+    except Exception:
+        # The traceback stays here; the caller gets the number that finds it.
+        number = uuid.uuid4().hex[:12]
+        _LOG.error(
+            "Request %s %s failed, number %s\n%s", request.method, path, number, traceback.format_exc()
+        )
+        ours = Internal(f"The server made a mistake (number {number}).", hint="Its log has the traceback.")
+        return _response(Reply(content=envelope(ours), status=500))
+
+
+def _response(reply: Reply) -> ASGIApp:
+    headers = dict(reply.headers)
+    content = reply.content
+    if reply.status in (204, 304):  # which have no content, whatever the error envelope would say
+        return Response(status_code=reply.status, headers=headers)
+    if isinstance(content, dict):
+        return Response(to_bytes(content), reply.status, headers, reply.media_type)
+    if isinstance(content, bytes):
+        response = Response(content, reply.status, headers)
+        if content:
+            response.headers.setdefault("content-type", reply.media_type)
+        return response
+    if reply.length is not None:
+        headers["content-length"] = str(reply.length)
+    return StreamingResponse(content, reply.status, headers, reply.media_type)
+
+
+def _pieces(request: Request) -> Iterator[bytes]:
+    """The body as a sync iterator for a handler's thread: each piece is fetched from the event loop."""
+    stream = request.stream()
+
+    async def next_piece() -> bytes | None:
+        async for piece in stream:
+            if piece:
+                return piece
+        return None
+
+    while (piece := anyio.from_thread.run(next_piece)) is not None:
+        yield piece
+
+
+def _compile(template: str) -> re.Pattern[str]:
+    parts: list[str] = []
+    position = 0
+    for match in _VARIABLE.finditer(template):
+        parts += [re.escape(template[position : match.start()]), f"(?P<{match[1]}>{_VALUES[match[2]]})"]
+        position = match.end()
+    return re.compile("".join([*parts, re.escape(template[position:])]))
+
+
+def _specificity(method: Method) -> tuple[int, int, int, str]:
+    wildcards = [kind for _, kind in _VARIABLE.findall(method.path)]
+    # A `{rest*}` last of all, then fewer variables first, then custom verbs before plain paths.
+    return (wildcards.count("*"), len(wildcards), -method.path.count(":"), method.path)
