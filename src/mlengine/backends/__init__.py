@@ -1,0 +1,1 @@
+"""What the server stands on: processes, folders, databases. Each module fulfils a port its user wrote."""

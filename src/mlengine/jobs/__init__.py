@@ -1,0 +1,1 @@
+"""Training jobs: what they are, where they are kept, and how they move on."""
