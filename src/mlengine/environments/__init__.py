@@ -1,0 +1,45 @@
+"""Runtime versions and their environments: which there are, how they are built, what a trainer finds in them.
+
+At ground level, for the command line builds them as the server does. Nothing here is imported before it is
+asked for: a job's launcher goes through this package, and each of its milliseconds is part of every start.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlengine.environments.builder import Builder, default_cache_dir
+    from mlengine.environments.catalogue import Resolution, Runtime, resolve, runtimes
+    from mlengine.environments.contract import launcher_environment, storage_variables, trainer_environment
+    from mlengine.environments.overlay import Overlay, check_module, make_overlay
+
+__all__ = [
+    "Builder",
+    "Overlay",
+    "Resolution",
+    "Runtime",
+    "check_module",
+    "default_cache_dir",
+    "launcher_environment",
+    "make_overlay",
+    "resolve",
+    "runtimes",
+    "storage_variables",
+    "trainer_environment",
+]
+
+_HOMES = {
+    "builder": ("Builder", "default_cache_dir"),
+    "catalogue": ("Resolution", "Runtime", "resolve", "runtimes"),
+    "contract": ("launcher_environment", "storage_variables", "trainer_environment"),
+    "overlay": ("Overlay", "check_module", "make_overlay"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,157 @@
+"""The variables a trainer finds in its environment: the contract of the service. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlengine.environments.catalogue import legacy
+
+# What belongs to the machine and not to whoever started the server on it. Everything else stays out of jobs:
+# above all credentials, which Google's libraries would find and send to our storage.
+_MACHINE = {
+    *("PATH", "LANG", "TZ", "USER", "LOGNAME", "LD_LIBRARY_PATH"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *(
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+    ),
+}
+_MACHINE_PREFIXES = ("LC_", "CUDA_", "NVIDIA_")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def trainer_environment(
+    *,
+    job_id: str,
+    training_input: Mapping[str, Any],
+    project: str,
+    storage_endpoint: str,
+    home: Path,
+    temporary: Path,
+    runtime_version: str = "",
+    task_type: str = "",
+    task_index: int = 0,
+    trial_id: str = "",
+    cluster: Mapping[str, Sequence[str]] | None = None,
+    machine: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The whole environment of one replica.
+
+    Args:
+        job_id: The job's id.
+        training_input: What was submitted, with names in snake_case.
+        project: The project's id.
+        storage_endpoint: Our server as the job reaches it: "http://127.0.0.1:8080".
+        home: The job's own home folder. Not the user's: Google credentials may lie there.
+        temporary: The job's own folder for temporary files.
+        runtime_version: As requested, for the first replica is "master" in old ones and "chief" since 2.1.
+        task_type: "" for the first replica, or "worker", "ps", "evaluator".
+        task_index: Its number among those of its type, from 0.
+        trial_id: The tuning trial it belongs to; "" outside tuning.
+        cluster: Addresses ("host:port") by task type. None for a job of one replica.
+        machine: The server's own environment, of which only what describes the machine is taken.
+    """
+    env = machine_variables(machine or {})
+    if any(env.get(name) for name in _PROXIES):
+        host = urlsplit(storage_endpoint).hostname or ""
+        past = [*env.get("no_proxy", env.get("NO_PROXY", "")).split(","), host, "127.0.0.1", "localhost"]
+        env["no_proxy"] = env["NO_PROXY"] = ",".join(dict.fromkeys(filter(None, past)))
+    env |= {"HOME": str(home), "TMPDIR": str(temporary)}
+    env |= storage_variables(storage_endpoint, project=project)
+    env |= {
+        "TF_CONFIG": json.dumps(
+            _tf_config(
+                job_id=job_id,
+                training_input=training_input,
+                first=first_task_type(runtime_version),
+                task_type=task_type,
+                task_index=task_index,
+                trial_id=trial_id,
+                cluster=cluster,
+            )
+        ),
+        "CLOUD_ML_JOB": json.dumps(training_input),
+        "CLOUD_ML_JOB_ID": job_id,
+    }
+    if trial_id:
+        env["CLOUD_ML_TRIAL_ID"] = trial_id
+    return env
+
+
+def launcher_environment(machine: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the launcher, which runs uv and the builds of packages before the trainer.
+
+    Args:
+        machine: The server's environment: what describes the machine is taken, and what sets uv and pip.
+    """
+    wanted = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NETRC")
+    tools = {
+        name: text for name, text in machine.items() if name in wanted or name.startswith(("UV_", "PIP_"))
+    }
+    return machine_variables(machine) | tools
+
+
+def machine_variables(own: Mapping[str, str]) -> dict[str, str]:
+    """Those variables of `own` that describe the machine; PATH and LANG get sane values if there are none."""
+    kept = {name: own[name] for name in own if name in _MACHINE or name.startswith(_MACHINE_PREFIXES)}
+    # Without a locale that knows UTF-8, a trainer that prints an accent dies.
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"} | kept
+
+
+def storage_variables(endpoint: str, *, project: str) -> dict[str, str]:
+    """What makes `gs://` in google-cloud-storage, gcsfs, fsspec, pandas and PyArrow mean our storage.
+
+    Args:
+        endpoint: Our server as the job reaches it: "http://127.0.0.1:8080".
+        project: The project's id.
+    """
+    return {
+        "STORAGE_EMULATOR_HOST": endpoint,  # google-cloud-storage and gcsfs; both then go without credentials
+        "CLOUD_STORAGE_EMULATOR_ENDPOINT": endpoint,  # PyArrow
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else gcsfs asks Google for each bucket's type
+        "GOOGLE_CLOUD_PROJECT": project,
+        "NO_GCE_CHECK": "true",  # else gcsfs seeks a metadata server: 12 s where packets vanish
+    }
+
+
+def first_task_type(runtime_version: str) -> str:
+    """What TF_CONFIG calls the first replica: "master" up to Google's 1.15, "chief" since.
+
+    Args:
+        runtime_version: As requested.
+    """
+    old = legacy(runtime_version)
+    return "master" if old and old.is_first_generation else "chief"
+
+
+def _tf_config(
+    *,
+    job_id: str,
+    training_input: Mapping[str, Any],
+    first: str,
+    task_type: str,
+    task_index: int,
+    trial_id: str,
+    cluster: Mapping[str, Sequence[str]] | None,
+) -> dict[str, Any]:
+    # Jobs of one replica have a cluster too. Nobody listens there: TensorFlow only counts the entries.
+    members = cluster if cluster is not None else {first: ["127.0.0.1:2222"]}
+    task: dict[str, Any] = {"type": task_type or first, "index": task_index, "cloud": f"{job_id}-ml"}
+    if trial_id:
+        task["trial"] = trial_id
+    return {
+        "cluster": {name: list(addresses) for name, addresses in members.items() if name != "evaluator"},
+        "task": task,
+        "job": dict(training_input),
+        "environment": "cloud",
+    }
