@@ -1,0 +1,149 @@
+"""The files of a model directory: which framework they are of, and how to read them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlengine.serving.runtimes.model import LoadFailed, nearest
+
+FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
+SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+BOOSTER = "model.bst"
+PICKLES = ("model.joblib", "model.pkl")  # joblib wins where both are there
+SETTINGS = "serving.json"
+
+
+def model_file(model_dir: Path, framework: str | None) -> Path:
+    """The file that holds the model. Raises LoadFailed where there is none, or no telling which.
+
+    Args:
+        model_dir: The directory of the version.
+        framework: One of FRAMEWORKS, or None to go by the files.
+    """
+    if not model_dir.is_dir():
+        raise LoadFailed(f"There is no directory {model_dir}.")
+    accepted = {
+        "tensorflow": SAVED_MODEL,
+        "scikit-learn": PICKLES,
+        "xgboost": (BOOSTER, *PICKLES),
+        None: (*SAVED_MODEL, BOOSTER, *PICKLES),
+    }[framework]
+    found = [name for name in accepted if (model_dir / name).is_file()]
+    if not found:
+        raise LoadFailed(_none_found(model_dir, accepted))
+    if framework is None and len([name for name in found if name != SAVED_MODEL[1]]) > 1:
+        raise LoadFailed(
+            f"Multiple model files are found in the model_path: {', '.join(found)}. Keep one of them, or say "
+            f"which framework to serve ({', '.join(FRAMEWORKS)})."
+        )
+    return model_dir / found[0]
+
+
+def unpickle(path: Path) -> Any:
+    """The object in a model.joblib or model.pkl. Raises LoadFailed."""
+    try:
+        try:
+            return _load(path)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("sklearn.externals"):
+                raise
+            # Until 0.22 scikit-learn carried joblib inside, and pickles of that time name it by that place.
+            _stand_in_for_old_joblib()
+            return _load(path)
+    except Exception as error:
+        raise LoadFailed(f"Could not load the model: {path}. {_why(error)}") from error
+
+
+def framework_of(model: Any) -> str:
+    """Whether an unpickled object is served as "scikit-learn" or "xgboost". Raises LoadFailed for others."""
+    module = type(model).__module__
+    if "sklearn" in module:
+        return "scikit-learn"
+    if "xgboost" in module:
+        return "xgboost"
+    raise LoadFailed(wrong_type(model, "sklearn model, xgboost model or pipeline"))
+
+
+def wrong_type(model: Any, expected: str) -> str:
+    """The sentence about a pickle that holds something else."""
+    kind = type(model)
+    return (
+        f"Invalid model type detected: {kind.__module__}.{kind.__qualname__}. "
+        f"Please make sure the model file is an exported {expected}."
+    )
+
+
+def default_signature(model_dir: Path) -> str | None:
+    """The signature that `serving.json` beside the model names, if any. Raises LoadFailed."""
+    path = model_dir / SETTINGS
+    if not path.is_file():
+        return None
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LoadFailed(f"{path} is not JSON: {error}.") from error
+    if not isinstance(settings, dict):
+        raise LoadFailed(f'{path} must hold an object such as {{"signature_name": "predict_proba"}}.')
+    for key in settings:
+        if key != "signature_name":
+            hint = nearest(key, ["signature_name"])
+            raise LoadFailed(f"{path}: unknown key '{key}'. {hint or 'Known: signature_name.'}")
+    name = settings.get("signature_name")
+    if name is not None and not isinstance(name, str):
+        raise LoadFailed(f"{path}: signature_name must be a text.")
+    return name or None
+
+
+def _load(path: Path) -> Any:
+    try:
+        import joblib
+    except ImportError:
+        with path.open("rb") as file:
+            return pickle.load(file)
+    # Reads plain pickles too, and people give joblib's files either name.
+    return joblib.load(path)
+
+
+def _stand_in_for_old_joblib() -> None:
+    for name, module in list(sys.modules.items()):
+        if name == "joblib" or name.startswith("joblib."):
+            sys.modules.setdefault(f"sklearn.externals.{name}", module)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"{error}. The file needs the module '{error.name}', which this runtime does not have. If it is "
+            f"your own code, give its package with packageUris (--package-uris)."
+        )
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, ValueError) and "pickle protocol" in str(error):
+        return f"{said}. It was written by a newer Python: train and serve with the same runtime version."
+    if isinstance(error, AttributeError) and "__main__" in str(error):
+        return (
+            f"{said}. A function or class of the script itself is part of the model: move it into a module "
+            f"of your package, train again, and give the package with packageUris (--package-uris)."
+        )
+    return f"{said}."
+
+
+def _none_found(model_dir: Path, accepted: tuple[str, ...]) -> str:
+    names = list(accepted)
+    if names == list(PICKLES):
+        said = f"Could not find either model.joblib or model.pkl in {model_dir}."
+    else:
+        said = f"Could not find any of {', '.join(names)} in {model_dir}."
+    below = sorted(path.parent for name in names for path in model_dir.glob(f"*/{name}"))
+    if below:
+        return f"{said} There is one in {below[-1]}: name that directory."
+    present = sorted(path.name for path in model_dir.iterdir())
+    if not present:
+        return f"{said} The directory is empty."
+    said += f" It holds: {', '.join(present[:10])}{' …' if len(present) > 10 else ''}."
+    if any(name.endswith((".keras", ".h5")) for name in present):
+        said += " A Keras model is exported with model.export(DIRECTORY)."
+    return said

@@ -1,0 +1,34 @@
+"""What the contract tests share: the interpreters of the runtimes, in which models are trained and served."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def runtime_interpreter(family: str, variable: str) -> Path:
+    """The Python of a runtime; built where it is not there yet.
+
+    Args:
+        family: "sklearn" or "tensorflow".
+        variable: The environment variable that names a ready one.
+    """
+    given = os.environ.get(variable)
+    if given:
+        return Path(given)
+    from mlengine.environments import Builder, default_cache_dir, runtimes
+
+    runtime = next(runtime for runtime in runtimes() if runtime.name.endswith(family))
+    return Builder(default_cache_dir(os.environ)).build(runtime)
+
+
+@pytest.fixture(scope="session")
+def sklearn_python() -> Path:
+    return runtime_interpreter("sklearn", "MLENGINE_TEST_SKLEARN_PYTHON")
+
+
+@pytest.fixture(scope="session")
+def tensorflow_python() -> Path:
+    return runtime_interpreter("tensorflow", "MLENGINE_TEST_TENSORFLOW_PYTHON")
