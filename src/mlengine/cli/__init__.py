@@ -1,0 +1,1 @@
+"""The command `mlengine`: reads a line, calls `mlengine.client`, prints. Decides nothing itself."""

@@ -1,0 +1,146 @@
+"""`mlengine local …`: train and predict on this machine, without a server."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from mlengine.cli.command import Command
+from mlengine.cli.grammar import Parser, choice
+from mlengine.cli.predictions import ask, input_flags
+from mlengine.cli.session import Session
+
+_FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
+
+
+def _train_arguments(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--module-name", required=True, metavar="MODULE", help="module to run: trainer.task")
+    add("--package-path", default=".", metavar="DIR", help="folder of the package; runs in its parent")
+    add("--job-dir", metavar="DIR", help="handed to the trainer as its last argument")
+    python = parser.add_mutually_exclusive_group()
+    python.add_argument("--runtime-version", metavar="V", help="run in this runtime of the service")
+    python.add_argument(
+        "--python", metavar="PATH", help="run with this Python; default MLENGINE_LOCAL_PYTHON, else python"
+    )
+    parser.later(
+        "--distributed", "--parameter-server-count", "--worker-count", "--evaluator-count", "--start-port"
+    )
+
+
+def _train(arguments: Namespace, session: Session) -> int:
+    from mlengine.client import trainer
+
+    package = Path(arguments.package_path).absolute()
+    if not package.is_dir():
+        from mlengine.errors import InvalidArgument
+
+        raise InvalidArgument(
+            f"--package-path {arguments.package_path} is no folder.", hint=f"This folder is {Path.cwd()}."
+        )
+    package = package.resolve()
+    python = arguments.python or (
+        _runtime_python(arguments.runtime_version, session)
+        if arguments.runtime_version
+        else trainer.interpreter(session.environment)
+    )
+    args = [*(arguments.rest or ()), *(("--job-dir", arguments.job_dir) if arguments.job_dir else ())]
+    session.info(f"Running in {package.parent}: {' '.join([python, '-m', arguments.module_name, *args])}")
+    environment = {**session.environment, **_storage(args, session)}
+    code = trainer.run(python, arguments.module_name, args, folder=package.parent, environment=environment)
+    # 1 is how Python ends after a traceback; any other code the trainer chose itself.
+    if code == 1 and (found := trainer.diagnosis(python, arguments.module_name, package)):
+        session.say(f"ERROR: (mlengine.local.train) {found}")
+    return code
+
+
+def _runtime_python(version: str, session: Session) -> str:
+    from mlengine.environments import Builder, default_cache_dir, resolve
+
+    resolution = resolve(version)
+    for note in resolution.notes:
+        session.say(note)
+    builder = Builder(default_cache_dir(session.environment))
+    return str(builder.build(resolution.runtime, session.say))
+
+
+def _storage(args: list[str], session: Session) -> dict[str, str]:
+    """What makes gs:// paths work in the trainer, where a server of ours is to be had."""
+    from mlengine.environments import storage_variables
+
+    if session.endpoint_given or answers(session):
+        return storage_variables(session.endpoint, project=session.project)
+    if any("gs://" in text for text in args):
+        session.warn(
+            f"No server answers at {session.endpoint}, so gs:// paths will not be found. "
+            "Start one: mlengine server start --detach"
+        )
+    return {}
+
+
+def answers(session: Session) -> bool:
+    """Whether a server is there, asked without patience."""
+    from mlengine.errors import Problem
+
+    try:
+        session.connection.send("GET", "/healthz", timeout=1.0).read()
+    except (Problem, OSError):
+        return False
+    return True
+
+
+def _predict_arguments(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--model-dir", required=True, metavar="DIR", help="folder of the exported model")
+    add(
+        "--framework",
+        type=choice(_FRAMEWORKS),
+        choices=_FRAMEWORKS,
+        default="",
+        metavar="F",
+        help=f"{', '.join(_FRAMEWORKS)}; default: told by the files",
+    )
+    add("--runtime-version", default="", metavar="V", help="see: mlengine runtimes list")
+    input_flags(parser)
+
+
+def _predict(arguments: Namespace, session: Session) -> int:
+    import sys
+
+    from mlengine.client import local_model
+    from mlengine.environments import default_cache_dir
+
+    folder = local_model.check_folder(arguments.model_dir)
+    # All at once: loading the model takes longer than any number of instances.
+    return ask(
+        arguments,
+        session,
+        lambda body: local_model.predict(
+            folder,
+            body,
+            named_framework=arguments.framework,
+            runtime_version=arguments.runtime_version,
+            cache_dir=default_cache_dir(session.environment),
+            on_progress=session.say,
+            on_output=session.debug,
+        ),
+        size=sys.maxsize,
+    )
+
+
+COMMANDS = (
+    Command(
+        words="local train",
+        summary="Run a trainer here as the service would start it.",
+        arguments=_train_arguments,
+        run=_train,
+        rest="USER_ARGS",
+        detail="What follows a bare -- is handed to the trainer. The exit code is the trainer's.",
+    ),
+    Command(
+        words="local predict",
+        summary="Ask an exported model for predictions, without a server.",
+        arguments=_predict_arguments,
+        run=_predict,
+    ),
+)

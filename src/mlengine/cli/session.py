@@ -1,0 +1,104 @@
+"""What every command has at hand: the global flags, the server, and a voice on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlengine.client.api import Api
+    from mlengine.client.http import Connection
+    from mlengine.client.storage import Storage
+
+VERBOSITIES = ("debug", "info", "warning", "error", "critical", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One run of the command.
+
+    Attributes:
+        words: The command's words ("jobs describe").
+        project: The project's id.
+        endpoint: "http://HOST:PORT", without a final slash.
+        endpoint_given: Whether flag or environment name it, so that it is no mere default.
+        format: As typed after --format; "" for the command's own.
+        quiet: No questions; every answer is yes.
+        verbosity: One of `VERBOSITIES`.
+        environment: The process environment, read here and nowhere else.
+    """
+
+    words: str
+    project: str
+    endpoint: str
+    endpoint_given: bool
+    format: str
+    quiet: bool
+    verbosity: str
+    environment: Mapping[str, str]
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The server."""
+        from mlengine.client.http import Connection
+
+        return Connection(self.endpoint, trace=self.debug if self.verbosity == "debug" else None)
+
+    @cached_property
+    def api(self) -> Api:
+        """The project's resources on the server."""
+        from mlengine.client.api import Api
+
+        return Api(self.connection, self.project)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The server's buckets."""
+        from mlengine.client.storage import Storage
+
+        return Storage(self.connection, self.project)
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        if "connection" in self.__dict__:
+            self.connection.close()
+
+    def say(self, text: str, *, end: str = "\n") -> None:
+        """What the user should see beside the result."""
+        print(text, end=end, file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Something that is probably not meant."""
+        self._leveled("warning", f"WARNING: {text}")
+
+    def info(self, text: str) -> None:
+        """What only --verbosity info asks for."""
+        self._leveled("info", f"INFO: {text}")
+
+    def debug(self, text: str) -> None:
+        """What only --verbosity debug asks for."""
+        self._leveled("debug", f"DEBUG: {text}")
+
+    def confirm(self, warning: str) -> bool:
+        """Whether to go on; yes without a question if quiet, or at the end of input."""
+        if self.quiet:
+            return True
+        self.say(f"{warning}\n\nDo you want to continue (Y/n)?  ", end="")
+        while True:
+            answer = sys.stdin.readline()
+            if not answer:
+                self.say("")
+                return True
+            word = answer.strip().lower()
+            if word in ("", "y", "yes"):
+                return True
+            if word in ("n", "no"):
+                return False
+            self.say("Please enter 'y' or 'n':  ", end="")
+
+    def _leveled(self, level: str, text: str) -> None:
+        if VERBOSITIES.index(self.verbosity) <= VERBOSITIES.index(level):
+            self.say(text)

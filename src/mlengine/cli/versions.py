@@ -1,0 +1,143 @@
+"""`mlengine versions …`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from mlengine.cli.command import Command
+from mlengine.cli.grammar import Parser, choice, mapping
+from mlengine.cli.output import Column, basename, show, show_list
+from mlengine.cli.session import Session
+
+COLUMNS = (Column("name", show=basename), Column("deploymentUri"), Column("state"))
+_FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
+
+
+def _version(parser: Parser) -> None:
+    parser.add_argument("version", metavar="VERSION", help="the version's id")
+    _of_model(parser)
+
+
+def _of_model(parser: Parser) -> None:
+    parser.add_argument("--model", required=True, metavar="MODEL", help="the model it belongs to")
+    parser.region_flag()
+
+
+def _create_arguments(parser: Parser) -> None:
+    _version(parser)
+    add = parser.add_argument
+    add("--origin", metavar="DIR", help="folder of the exported model: gs://... or a local one")
+    add("--staging-bucket", default="", metavar="gs://...", help="where a local model is uploaded to")
+    add("--runtime-version", metavar="V", help="see: mlengine runtimes list")
+    add("--python-version", metavar="V", help="checked against the runtime version")
+    add(
+        "--framework",
+        type=choice(_FRAMEWORKS),
+        choices=_FRAMEWORKS,
+        metavar="F",
+        help=f"{', '.join(_FRAMEWORKS)}; default: told by the files",
+    )
+    add("--description", metavar="TEXT", help="free text")
+    add("--labels", type=mapping, default={}, metavar="KEY=VALUE,...", help="labels of the version")
+    add("--config", metavar="FILE", help="YAML file of a Version; flags win over it")
+    add("--async", action="store_true", dest="asynchronous", help="do not wait until it is ready")
+    parser.later(
+        "--machine-type",
+        "--accelerator",
+        "--min-nodes",
+        "--max-nodes",
+        "--metric-targets",
+        "--service-account",
+        "--prediction-class",
+        "--package-uris",
+        "--explanation-method",
+        "--num-integral-steps",
+        "--num-paths",
+        "--image",
+        "--command",
+        "--args",
+        "--env-vars",
+        "--ports",
+        "--predict-route",
+        "--health-route",
+    )
+
+
+def _create(arguments: Namespace, session: Session) -> int:
+    from mlengine.cli.progress import wait
+    from mlengine.client.deployment import create, read_config
+
+    settings: dict[str, Any] = {
+        "runtimeVersion": arguments.runtime_version,
+        "pythonVersion": arguments.python_version,
+        "framework": arguments.framework and arguments.framework.upper().replace("-", "_"),
+        "description": arguments.description,
+        "deploymentUri": arguments.origin,
+    }
+    body = read_config(arguments.config) if arguments.config else {}
+    body |= {name: value for name, value in settings.items() if value is not None}
+    if arguments.labels:
+        body["labels"] = {**body.get("labels", {}), **arguments.labels}
+    operation = create(
+        session.api,
+        session.storage,
+        arguments.model,
+        {**body, "name": arguments.version},
+        staging_bucket=arguments.staging_bucket,
+        say=session.say,
+    )
+    if arguments.asynchronous:
+        session.info(f"Operation {operation['name']} goes on.")
+        return 0
+    return wait(session, operation, "Creating version (this might take a few minutes)")
+
+
+def _list_arguments(parser: Parser) -> None:
+    parser.list_flags()
+    _of_model(parser)
+
+
+def _list(arguments: Namespace, session: Session) -> int:
+    show_list(session, session.api.versions(arguments.model, limit=arguments.limit), COLUMNS)
+    return 0
+
+
+def _describe(arguments: Namespace, session: Session) -> int:
+    show(session, session.api.version(arguments.model, arguments.version))
+    return 0
+
+
+def _set_default(arguments: Namespace, session: Session) -> int:
+    show(session, session.api.set_default(arguments.model, arguments.version))
+    return 0
+
+
+def _delete(arguments: Namespace, session: Session) -> int:
+    from mlengine.cli.progress import wait
+
+    if not session.confirm(f"This will delete version [{arguments.version}]..."):
+        session.say("Aborted by user.")
+        return 1
+    operation = session.api.delete_version(arguments.model, arguments.version)
+    return wait(session, operation, f"Deleting version [{arguments.version}]")
+
+
+COMMANDS = (
+    Command(
+        words="versions create",
+        summary="Deploy an exported model.",
+        arguments=_create_arguments,
+        run=_create,
+        detail="It is ready once it has answered a prediction. A model's first version becomes its default.",
+    ),
+    Command(words="versions list", summary="List a model's versions.", arguments=_list_arguments, run=_list),
+    Command(words="versions describe", summary="Show one version.", arguments=_version, run=_describe),
+    Command(
+        words="versions set-default",
+        summary="Choose the version that answers for its model.",
+        arguments=_version,
+        run=_set_default,
+    ),
+    Command(words="versions delete", summary="Delete a version.", arguments=_version, run=_delete),
+)
