@@ -1,0 +1,294 @@
+"""The plan: settings in, wired application out. Two processes start here.
+
+`serve` is the gateway, which owns the port and is the parent of all; `control` is the control plane,
+which the gateway starts and restarts. Each imports only what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlengine
+from mlengine.clock import system_clock, to_text
+from mlengine.errors import FailedPrecondition, Problem
+from mlengine.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from mlengine.jobs.loop import JobLoop
+    from mlengine.serving.loop import ServingLoop
+    from mlengine.web.method import Call, Json
+    from mlengine.web.routing import Router
+
+# A Unix socket's path has at most 107 bytes on Linux, 103 on macOS; our longest file name takes 24 of them.
+_LONGEST_SOCKET_FOLDER = 78
+_LOCK_SECONDS = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m mlengine.app serve|control`: run one of the two server processes; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="mlengine server")
+    parser.add_argument("process", choices=["serve", "control"])
+    parser.add_argument("--host")
+    parser.add_argument("--port")
+    parser.add_argument("--data-dir")
+    given = vars(parser.parse_args(arguments))
+    process = given.pop("process")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        settings = read_settings(given, os.environ)
+        return serve(settings) if process == "serve" else control(settings)
+    except Problem as problem:
+        sys.stderr.write(f"ERROR: {problem.message}\n{problem.hint}".rstrip() + "\n")
+        return 1
+
+
+def serve(settings: Settings) -> int:
+    """Run the gateway, and below it everything else, until told to stop.
+
+    Raises:
+        FailedPrecondition: another server uses the data directory, or the port is taken.
+    """
+    from mlengine.serving.gateway.process import run
+    from mlengine.serving.gateway.settings import GatewaySettings
+
+    run_dir = settings.data_dir / "run"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    sockets = socket_folder(settings.data_dir)
+    with ExitStack() as stack:
+        _lock(stack, run_dir / "server.lock", settings.data_dir)
+        record = run_dir / "server.json"
+
+        def on_listening(port: int) -> None:
+            found = {
+                "pid": os.getpid(),
+                "host": settings.host,
+                "port": port,
+                "started": to_text(system_clock()),
+                "version": mlengine.__version__,
+            }
+            partial = record.with_suffix(".partial")
+            partial.write_text(json.dumps(found))
+            partial.replace(record)
+
+        stack.callback(record.unlink, missing_ok=True)
+        run(
+            GatewaySettings(
+                host=settings.host,
+                port=settings.port,
+                control_socket=str(sockets / "control.sock"),
+                admin_socket=str(sockets / "admin.sock"),
+                control_argv=(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "mlengine.app",
+                    "control",
+                    "--host",
+                    settings.host,
+                    "--data-dir",
+                    str(settings.data_dir),
+                ),
+            ),
+            on_listening=on_listening,
+        )
+    return 0
+
+
+def control(settings: Settings) -> int:
+    """Run the control plane on its Unix socket until told to stop."""
+    import uvicorn
+
+    tether = int(os.environ["MLENGINE_TETHER_FD"]) if "MLENGINE_TETHER_FD" in os.environ else None
+    application = Application(settings, tether=tether)
+    config = uvicorn.Config(
+        application.router,
+        uds=str(socket_folder(settings.data_dir) / "control.sock"),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,
+    )
+    application.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        application.stop()
+    return 0
+
+
+class Application:
+    """The control plane, wired: every service once, the loops, and the router over all methods.
+
+    Args:
+        tether: File descriptor that reads end-of-file when the gateway is gone.
+    """
+
+    router: Router
+    jobs: JobLoop
+    serving: ServingLoop
+
+    def __init__(self, settings: Settings, *, tether: int | None) -> None:
+        from mlengine.backends.blobs_folder import FolderBlobs
+        from mlengine.backends.database import open_database
+        from mlengine.backends.executors.local import LocalExecutor
+        from mlengine.backends.gateway_link import GatewayLink
+        from mlengine.backends.replicas import ReplicaTasks
+        from mlengine.backends.workers import ChildWorkers
+        from mlengine.jobs import methods as job_methods
+        from mlengine.jobs.loop import JobLoop
+        from mlengine.jobs.service import JobService
+        from mlengine.logs import methods as log_methods
+        from mlengine.logs.service import LogService
+        from mlengine.models import methods as model_methods
+        from mlengine.models.service import ModelService
+        from mlengine.operations import methods as operation_methods
+        from mlengine.operations.service import OperationService
+        from mlengine.serving.loop import ServingLoop
+        from mlengine.storage import methods as storage_methods
+        from mlengine.storage.service import StorageService
+        from mlengine.web.method import Method
+        from mlengine.web.projects import only_project
+        from mlengine.web.routing import Router
+
+        data, sockets = settings.data_dir, socket_folder(settings.data_dir)
+        self._database = open_database(settings.database)
+        logs = LogService(data / "logs", system_clock)
+        storage = StorageService(self._database, FolderBlobs(data / "blobs"), system_clock)
+        operations = OperationService(self._database)
+        jobs = JobService(
+            self._database,
+            system_clock,
+            object_exists=storage.exists,
+            find_bucket=storage.buckets.get,
+            changed=lambda: self.jobs.wake(),
+        )
+        models = ModelService(
+            self._database,
+            system_clock,
+            list_files=storage.paths_under,
+            changed=lambda: self.serving.wake(),
+        )
+        tasks = ReplicaTasks(
+            data / "staging",
+            storage,
+            cache_dir=settings.cache_dir,
+            endpoint=f"http://127.0.0.1:{settings.port}",
+            project=settings.project,
+            machine=os.environ,
+        )
+        self.jobs = JobLoop(
+            jobs,
+            LocalExecutor(data / "tasks"),
+            logs,
+            system_clock,
+            prepare=tasks.prepare,
+            slots=settings.max_running_jobs,
+        )
+        self.serving = ServingLoop(
+            models,
+            ChildWorkers(data / "serving", sockets, tether=tether, environment=os.environ),
+            GatewayLink(sockets / "admin.sock"),
+            root=data / "serving",
+            fetch=storage.fetch_tree,
+            interpreter=lambda runtime: _interpreter(runtime, settings.cache_dir),
+        )
+        rows = [
+            *job_methods.methods(jobs),
+            *model_methods.methods(models, system_clock),
+            *operation_methods.methods(operations),
+            *log_methods.methods(logs),
+            *storage_methods.methods(storage),
+            Method(
+                id="mlengine.readyz",
+                verb="GET",
+                path="/readyz",
+                handler=self._readyz,
+                summary="Whether the control plane can answer: its database does.",
+            ),
+        ]
+        self.router = Router(only_project(rows, settings.project))
+        self._threads = [
+            threading.Thread(target=self.jobs.run, name="jobs", daemon=True),
+            threading.Thread(target=self.serving.run, name="serving", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to move jobs and versions on."""
+        for thread in self._threads:
+            thread.start()
+
+    def _readyz(self, _call: Call) -> Json:
+        with self._database.read() as db:
+            db.exec_driver_sql("SELECT 1")
+        return {"status": "ready"}
+
+    def stop(self) -> None:
+        """End the loops and close the database; tasks and workers live on."""
+        self.jobs.stop()
+        self.serving.stop()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._database.close()
+
+
+def socket_folder(data_dir: Path) -> Path:
+    """Where this data directory's sockets live: inside it, or in the temporary folder if its path is long."""
+    folder = data_dir / "run"
+    if len(os.fsencode(folder)) > _LONGEST_SOCKET_FOLDER:
+        mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"mlengine-{os.getuid()}-{mark}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def _lock(stack: ExitStack, path: Path, data_dir: Path) -> None:
+    """Hold the data directory for as long as this process lives."""
+    file = stack.enter_context(path.open("a"))
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # `server status` holds the lock for a moment, too, while it looks.
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            raise FailedPrecondition(
+                f"Another server uses {data_dir}.",
+                hint="See it with: mlengine server status. Or give this one its own --data-dir.",
+            ) from None
+
+
+def _interpreter(runtime: str, cache_dir: Path) -> Path:
+    """A runtime's Python. Building it may take minutes and fail in many ways, so a child process does it."""
+    from mlengine.environments import Builder, resolve
+
+    builder, wanted = Builder(cache_dir), resolve(runtime).runtime
+    if builder.is_built(wanted):
+        return builder.interpreter(wanted)
+    command = [sys.executable, "-m", "mlengine.environments.build", runtime]
+    environment = dict(os.environ) | {"MLENGINE_CACHE_DIR": str(cache_dir)}
+    built = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if built.returncode != 0:
+        raise FailedPrecondition(f"Runtime {runtime} cannot be built.\n{built.stderr.strip()}")
+    return Path(built.stdout.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""What can be done with models and versions. Serving them is the serving loop's work, which calls
+`begin`, `ready`, `fail` and `gone`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from mlengine.clock import Clock
+from mlengine.database import Database
+from mlengine.environments import resolve
+from mlengine.errors import FailedPrecondition, NotFound, Problem, Unavailable
+from mlengine.models import store
+from mlengine.models.domain import Model, State, Version, VersionRequest, detect_framework
+from mlengine.models.wire import version_to_json
+from mlengine.names import ModelName, ObjectUrl, VersionName
+from mlengine.operations import service as operations
+from mlengine.operations.domain import Kind, Operation
+
+MOST_FILES = 1000
+
+
+class ModelService:
+    """Models and versions.
+
+    Args:
+        list_files: Lists the paths below a bucket folder, relative to it; at most a given number.
+        changed: Called after a change that the serving loop should look at.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        list_files: Callable[[ObjectUrl, int], list[str]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._list_files = list_files
+        self._changed = changed
+
+    def create_model(self, model: Model) -> Model:
+        """Make a model; AlreadyExists when the name is taken."""
+        with self._database.begin() as db:
+            store.add_model(db, model)
+        return model
+
+    def get_model(self, name: ModelName) -> tuple[Model, Version | None]:
+        """A model and its default version."""
+        with self._database.read() as db:
+            model = store.get_model(db, name)
+            if not model.default_version:
+                return model, None
+            return model, store.get_version(db, name.version(model.default_version))
+
+    def page_models(self, project: str, *, after: str, limit: int) -> list[tuple[Model, Version | None]]:
+        """Models and their default versions, those past the id `after`."""
+        with self._database.read() as db:
+            found = store.page_models(db, project, after=after, limit=limit)
+            return [
+                (model, store.get_version(db, model.name.version(model.default_version)))
+                if model.default_version
+                else (model, None)
+                for model in found
+            ]
+
+    def delete_model(self, name: ModelName) -> Operation:
+        """Forget a model that has no versions.
+
+        Raises:
+            FailedPrecondition: it has some; they are named.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            store.get_model(db, name, lock=True)
+            versions = store.page_versions(db, name, after="", limit=4)
+            if versions:
+                named = ", ".join(version.name.version for version in versions[:3])
+                more = " and more" if len(versions) > 3 else ""
+                raise FailedPrecondition(
+                    f"Model '{name.model}' still has versions: {named}{more}.",
+                    hint="Delete them first.",
+                    field="name",
+                )
+            store.remove_model(db, name)
+            operation = operations.start(
+                db,
+                Kind.DELETE_MODEL,
+                project=name.project,
+                subject=name.model,
+                model=str(name),
+                version={},
+                now=now,
+            )
+            return operations.succeed(db, operation.name, {}, now)
+
+    def create_version(self, request: VersionRequest) -> Operation:
+        """Ask for a version: checked here, deployed by the serving loop.
+
+        Raises:
+            NotFound: no such model or bucket.
+            FailedPrecondition: there is no model at the origin.
+        """
+        with self._database.read() as db:
+            store.get_model(db, request.name.parent)
+        files = self._list_files(request.origin, MOST_FILES + 1)
+        if len(files) > MOST_FILES:
+            raise FailedPrecondition(
+                f"{request.origin} holds more than {MOST_FILES} files.", field="version.deployment_uri"
+            )
+        framework = request.framework or detect_framework(request.origin, files)
+        resolution = resolve(request.runtime_version, request.python_version, framework.word)
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, request.name.parent, lock=True)
+            operation = operations.start(
+                db,
+                Kind.CREATE_VERSION,
+                project=request.name.parent.project,
+                subject=f"{model.name.model}_{request.name.version}",
+                model=str(model.name),
+                version={},
+                now=now,
+            )
+            version = Version(
+                name=request.name,
+                uid=uuid.uuid4().hex[:16],
+                origin=request.origin,
+                framework=framework,
+                runtime=resolution.runtime.name,
+                runtime_version=request.runtime_version,
+                python_version=request.python_version,
+                description=request.description,
+                labels=request.labels,
+                created=now,
+                operation=operation.name,
+            )
+            store.add_version(db, version)
+        self._changed()
+        return operation
+
+    def get_version(self, name: VersionName) -> tuple[Version, bool]:
+        """A version, and whether it is the default."""
+        with self._database.read() as db:
+            return store.get_version(db, name), store.get_model(
+                db, name.parent
+            ).default_version == name.version
+
+    def page_versions(self, parent: ModelName, *, after: str, limit: int) -> list[tuple[Version, bool]]:
+        """Versions past the id `after`, each with whether it is the default."""
+        with self._database.read() as db:
+            default = store.get_model(db, parent).default_version
+            found = store.page_versions(db, parent, after=after, limit=limit)
+            return [(version, version.name.version == default) for version in found]
+
+    def set_default(self, name: VersionName) -> Version:
+        """Let `name` answer when no version is named.
+
+        Raises:
+            FailedPrecondition: it is not READY.
+        """
+        with self._database.begin() as db:
+            model = store.get_model(db, name.parent, lock=True)
+            version = store.get_version(db, name)
+            if version.state is not State.READY:
+                raise FailedPrecondition(
+                    f"Version '{name.version}' is {version.state}; only a READY one can be the default.",
+                    hint=version.error_message,
+                    field="name",
+                )
+            if model.default_version != name.version:
+                store.save_model(db, replace(model, default_version=name.version))
+        self._changed()
+        return version
+
+    def delete_version(self, name: VersionName) -> Operation:
+        """Ask for the end of a version; the serving loop stops its worker and removes its files.
+
+        Raises:
+            FailedPrecondition: it is the default and there are others, or it is being created or deleted.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, name.parent, lock=True)
+            version = store.get_version(db, name)
+            if model.default_version == name.version:
+                _must_be_last(db, name)
+            operation = operations.start(
+                db,
+                Kind.DELETE_VERSION,
+                project=name.parent.project,
+                subject=f"{model.name.model}_{name.version}",
+                model=str(model.name),
+                version=version_to_json(version, default=False),
+                now=now,
+            )
+            store.save_version(db, replace(version.move(State.DELETING), operation=operation.name))
+            if model.default_version == name.version:
+                store.save_model(db, replace(model, default_version=""))
+        self._changed()
+        return operation
+
+    # What the serving loop says and asks.
+
+    def to_deploy(self) -> list[Version]:
+        """Versions that are to be made, kept running, or taken away."""
+        with self._database.read() as db:
+            return store.versions_in(db, (State.CREATING, State.READY, State.DELETING))
+
+    def defaults(self) -> dict[ModelName, str]:
+        """The default version of each model."""
+        with self._database.read() as db:
+            return store.defaults(db)
+
+    def ready(self, version: Version) -> None:
+        """`version` has answered a prediction."""
+        self._end(version, State.READY)
+
+    def fail(self, version: Version, message: str) -> None:
+        """`version` cannot be served, and why."""
+        self._end(version, State.FAILED, message)
+
+    def gone(self, version: Version) -> None:
+        """Everything of `version` is taken away."""
+        now = self._clock()
+        with self._database.begin() as db:
+            store.remove_version(db, version)
+            operations.succeed(db, version.operation, {}, now)
+
+    def _end(self, version: Version, state: State, message: str = "") -> None:
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, version.name.parent, lock=True)
+            moved = store.save_version(db, version.move(state, error_message=message))
+            if state is State.FAILED:
+                operations.fail(db, version.operation, status="FAILED_PRECONDITION", message=message, now=now)
+                return
+            # The first version that can answer becomes the default; later ones leave it alone.
+            first = not model.default_version
+            if first:
+                store.save_model(db, replace(model, default_version=version.name.version))
+            operations.succeed(db, version.operation, version_to_json(moved, default=first), now)
+
+    def explain_unserved(self, name: ModelName, version_id: str) -> Problem:
+        """Why a prediction found no worker: the error to answer with."""
+        try:
+            version = self._meant(name, version_id)
+        except NotFound as missing:
+            return missing
+        if version is None:
+            return FailedPrecondition(
+                f"Model '{name.model}' has no version yet.",
+                hint=f"Make one: mlengine versions create v1 --model {name.model} --origin gs://BUCKET/FOLDER",
+                field="name",
+            )
+        if version.state is State.FAILED:
+            return FailedPrecondition(f"Version '{version.name.version}' FAILED. {version.error_message}")
+        if version.state is State.DELETING:
+            return NotFound(f"Version '{version.name.version}' is being deleted.")
+        return Unavailable(
+            f"Version '{version.name.version}' is not serving yet.", hint="Try again in a moment."
+        )
+
+    def _meant(self, name: ModelName, version_id: str) -> Version | None:
+        with self._database.read() as db:
+            model = store.get_model(db, name)
+            if wanted := version_id or model.default_version:
+                return store.get_version(db, name.version(wanted))
+            return next(iter(store.page_versions(db, name, after="", limit=1)), None)
+
+
+def _must_be_last(db: Connection, default: VersionName) -> None:
+    """Refuse to take a default version away while there are others."""
+    others = [
+        found
+        for found in store.page_versions(db, default.parent, after="", limit=100)
+        if found.name != default
+    ]
+    if not others:
+        return
+    hint = f"It can go when it is the last one: delete {others[0].name.version} first."
+    ready = [other.name.version for other in others if other.state is State.READY]
+    if ready:
+        verb = f"mlengine versions set-default {ready[0]} --model {default.parent.model}"
+        hint = f"Make another the default first: {verb}"
+    raise FailedPrecondition(
+        f"Version '{default.version}' is the default of model '{default.parent.model}'.",
+        hint=hint,
+        field="name",
+    )

@@ -1,0 +1,1 @@
+"""Long-running operations: what was asked, and how it ended."""

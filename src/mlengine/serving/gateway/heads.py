@@ -1,0 +1,146 @@
+"""What the head of a request means: where its body ends, whom it is for, whether the connection outlives it.
+
+Apart from `http` because these are the rules of RFC 9112, one by one, and nothing here waits or remembers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httptools
+
+from mlengine.errors import InvalidArgument, Problem
+from mlengine.serving.gateway import answers
+
+LARGEST_HEAD = 64 * 1024
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """The head of a request, understood.
+
+    `length` is the body's length where the head tells it; `chunked` says that the body itself will. With
+    neither there is no body. `close`: the connection ends with this request's answer. `headers` are all that
+    came, as they came; `fields` the same by lower-case name, the last one of each.
+    """
+
+    method: bytes
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    fields: dict[bytes, bytes]
+    host: bytes
+    length: int | None
+    chunked: bool
+    close: bool
+    http10: bool
+    # The length alone ends the body, although the parser was told something else.
+    by_length_only: bool
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        return (
+            b"expect" in self.fields and self.fields[b"expect"].lower() == b"100-continue" and not self.http10
+        )
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes follow the head."""
+        return self.chunked or bool(self.length)
+
+
+def understand(
+    parser: httptools.HttpRequestParser, target: bytes, headers: list[tuple[bytes, bytes]], *, arrived: int
+) -> Request | tuple[int, bytes]:
+    """The head the parser has just read, or the answer to one that cannot be served.
+
+    Args:
+        parser: For what it alone knows: method, version, whether the connection may be kept.
+        target: What stood behind the method.
+        headers: All of them, as they came.
+        arrived: Bytes in which the head came, at most; with something else around it, perhaps.
+    """
+    # Adding up is left out for the usual head, which came whole in a small piece.
+    if arrived > LARGEST_HEAD and _size(target, headers) > LARGEST_HEAD:
+        return answers.refusal(head_too_large(), 431)
+    version = parser.get_http_version()
+    if version not in ("1.1", "1.0"):
+        return answers.refusal(InvalidArgument(f"HTTP/{version} is not spoken here, HTTP/1.1 is."), 505)
+    method = parser.get_method()
+    fields = {name.lower(): value for name, value in headers}
+    host = fields.get(b"host")
+    coding = fields.get(b"transfer-encoding")
+    if len(fields) != len(headers):
+        if sum(name.lower() == b"host" for name, _ in headers) > 1:
+            return answers.refusal(InvalidArgument("The request has more than one Host header."))
+        if coding is not None:
+            coding = b", ".join(value for name, value in headers if name.lower() == b"transfer-encoding")
+    if target[:1] != b"/" and target != b"*":
+        scheme, _, rest = target.partition(b"://")
+        if scheme.lower() not in (b"http", b"https") or not rest or method == b"CONNECT":
+            return answers.refusal(InvalidArgument("The request's target is neither a path nor a URL."))
+        host, slash, path = rest.partition(b"/")
+        target = slash + path or b"/"
+    if host is None:
+        if version == "1.1":
+            return answers.refusal(InvalidArgument("The request has no Host header."))
+        # No browser leaves it out, so nothing can be rebound.
+        host = b"localhost"
+    length = int(fields[b"content-length"]) if b"content-length" in fields else None
+    close = not parser.should_keep_alive()
+    chunked = by_length_only = False
+    if coding is not None:
+        close = close or length is not None
+        coding = coding.strip().lower()
+        if coding == b"identity":
+            # A word of HTTP/1.0's time which TensorFlow still sends: the length alone counts.
+            close = True
+            by_length_only = True
+            headers = [header for header in headers if header[0].lower() != b"transfer-encoding"]
+        elif coding == b"chunked" and version == "1.1":
+            chunked, length = True, None
+        else:
+            return answers.refusal(_wrong_coding(coding), 501)
+    return Request(
+        method=method,
+        target=target,
+        headers=headers,
+        fields=fields,
+        host=host,
+        length=length,
+        chunked=chunked,
+        close=close,
+        http10=version == "1.0",
+        by_length_only=by_length_only,
+    )
+
+
+def says_close(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the client itself announces that it sends no further request."""
+    return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in headers)
+
+
+def without_upgrade(
+    parser: httptools.HttpRequestParser, target: bytes, headers: list[tuple[bytes, bytes]]
+) -> bytes:
+    """The head as it would be had the client not offered another protocol (Java's does for every request)."""
+    lines = [b"%b %b HTTP/%b\r\n" % (parser.get_method(), target, parser.get_http_version().encode())]
+    for name, value in headers:
+        if name.lower() == b"connection":
+            value = b",".join(part for part in value.split(b",") if part.strip().lower() != b"upgrade")
+        if name.lower() != b"upgrade":
+            lines.append(b"%b: %b\r\n" % (name, value))
+    return b"".join((*lines, b"\r\n"))
+
+
+def head_too_large() -> Problem:
+    """What a client hears about a head over the limit."""
+    return InvalidArgument(f"The request's path and headers are larger than {LARGEST_HEAD} bytes.")
+
+
+def _size(target: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _wrong_coding(coding: bytes) -> Problem:
+    return InvalidArgument(f"Transfer-Encoding '{coding.decode('latin-1')}' is not known here; 'chunked' is.")
