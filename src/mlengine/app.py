@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 # A Unix socket's path has at most 107 bytes on Linux, 103 on macOS; our longest file name takes 24 of them.
 _LONGEST_SOCKET_FOLDER = 78
-_LOCK_SECONDS = 0.5
+# Uploads that nobody has gone on with for a week expire, as in Google's store.
+_FORGOTTEN_AFTER = timedelta(days=7)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +72,7 @@ def serve(settings: Settings) -> int:
     run_dir.mkdir(parents=True, exist_ok=True)
     sockets = socket_folder(settings.data_dir)
     with ExitStack() as stack:
-        _lock(stack, run_dir / "server.lock", settings.data_dir)
+        _lock(stack, run_dir / "server.lock", settings.data_dir, seconds=0.5)
         record = run_dir / "server.json"
 
         def on_listening(port: int) -> None:
@@ -110,10 +112,29 @@ def serve(settings: Settings) -> int:
 
 
 def control(settings: Settings) -> int:
-    """Run the control plane on its Unix socket until told to stop."""
+    """Run the control plane on its Unix socket until told to stop, or until the gateway is gone.
+
+    Raises:
+        FailedPrecondition: another control plane does not let go of the data directory.
+    """
+    tether = int(os.environ["MLENGINE_TETHER_FD"]) if "MLENGINE_TETHER_FD" in os.environ else None
+    if tether is not None:
+        threading.Thread(target=_end_with_the_gateway, args=[tether], name="tether", daemon=True).start()
+    with ExitStack() as stack:
+        # A predecessor whose gateway was killed may live on for a moment; two must not move the same jobs.
+        _lock(stack, settings.data_dir / "run" / "control.lock", settings.data_dir, seconds=30)
+        return _run(settings, tether)
+
+
+def _end_with_the_gateway(tether: int) -> None:
+    os.read(tether, 1)
+    # Nothing needs saying or saving: what was acknowledged is on disk.
+    os._exit(0)
+
+
+def _run(settings: Settings, tether: int | None) -> int:
     import uvicorn
 
-    tether = int(os.environ["MLENGINE_TETHER_FD"]) if "MLENGINE_TETHER_FD" in os.environ else None
     application = Application(settings, tether=tether)
     config = uvicorn.Config(
         application.router,
@@ -198,6 +219,7 @@ class Application:
             logs,
             system_clock,
             prepare=tasks.prepare,
+            discard=tasks.discard,
             slots=settings.max_running_jobs,
         )
         self.serving = ServingLoop(
@@ -226,6 +248,7 @@ class Application:
         self._threads = [
             threading.Thread(target=self.jobs.run, name="jobs", daemon=True),
             threading.Thread(target=self.serving.run, name="serving", daemon=True),
+            threading.Thread(target=storage.collect, args=[_FORGOTTEN_AFTER], name="collect", daemon=True),
         ]
 
     def start(self) -> None:
@@ -257,10 +280,10 @@ def socket_folder(data_dir: Path) -> Path:
     return folder
 
 
-def _lock(stack: ExitStack, path: Path, data_dir: Path) -> None:
-    """Hold the data directory for as long as this process lives."""
+def _lock(stack: ExitStack, path: Path, data_dir: Path, *, seconds: float) -> None:
+    """Hold the data directory for as long as this process lives; wait up to `seconds` for it."""
     file = stack.enter_context(path.open("a"))
-    deadline = time.monotonic() + _LOCK_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

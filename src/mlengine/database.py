@@ -55,7 +55,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Words(TypeDecorator[str]):
-    """Text that came from a program of the user's: what no text column can keep is replaced by a visible sign."""
+    """Text out of a program of the user's; what no text column can keep becomes a visible sign."""
 
     impl = Text
     cache_ok = True

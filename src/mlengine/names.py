@@ -12,6 +12,7 @@ from typing import Self
 
 from mlengine.errors import InvalidArgument
 
+LONGEST_ID = 128
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}", re.ASCII)
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{2,61}[a-z0-9]", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9._-]{1,220})[a-z0-9]", re.ASCII)
@@ -27,9 +28,9 @@ def check_id(value: str, *, field: str, noun: str) -> str:
         return value
     if not value:
         raise InvalidArgument(f"The {noun} needs a name.", field=field)
-    cured = re.sub(r"[^A-Za-z0-9_]", "_", value)[:128]
+    cured = re.sub(r"[^A-Za-z0-9_]", "_", value)[:LONGEST_ID]
     if not cured[0].isalpha():
-        cured = f"{noun.split()[-1]}_{cured}"[:128]
+        cured = f"{noun.split()[-1]}_{cured}"[:LONGEST_ID]
     raise InvalidArgument(
         f"'{value[:140]}' is no {noun} id: letters, digits and underscores, a letter first, at most 128.",
         hint=f"'{cured}' would do.",
@@ -46,7 +47,8 @@ def check_project(value: str) -> str:
     if _PROJECT.fullmatch(value):
         return value
     raise InvalidArgument(
-        f"'{value[:80]}' is no project id: small letters, digits and hyphens, a letter first, 4 to 63 characters.",
+        f"'{value[:80]}' is no project id: small letters, digits and hyphens, a letter first, "
+        "4 to 63 characters.",
         field="project",
     )
 

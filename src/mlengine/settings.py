@@ -74,8 +74,13 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> S
     for name, value in _file(Path(chosen["data_dir"]) / "mlengine.toml", known).items():
         chosen.setdefault(name, value)
     chosen.setdefault("cache_dir", _home(environment, "XDG_CACHE_HOME", ".cache"))
+    for name in ("host", "data_dir", "cache_dir", "project", "database_url"):
+        if name in chosen and not isinstance(chosen[name], str | Path):
+            raise InvalidArgument(f"{name} is {chosen[name]!r}; it must be text.")
     for name in ("port", "max_running_jobs"):
         if name in chosen:
+            if isinstance(chosen[name], bool | float):
+                raise InvalidArgument(f"{name} is {chosen[name]!r}; it must be a whole number.")
             try:
                 chosen[name] = int(chosen[name])
             except ValueError:

@@ -104,6 +104,9 @@ def test_a_job_survives_the_servers_sigkill_with_its_full_log(own_server: Server
     )
 
     own_server.kill()
+    wait_until(
+        lambda: not _processes_named("mlengine.app", str(own_server.data_dir)), "all of the server to end"
+    )
     own_server.start()
     streamed = own_server.shell.run("jobs", "stream-logs", "survivor")
 
@@ -191,6 +194,18 @@ def test_ctrl_c_in_stream_logs_leaves_the_job_running_and_says_so(own_server: Se
 def _logs(shell: Shell, job: str) -> str:
     folder = Path(shell.environment["MLENGINE_DATA_DIR"]) / "tasks"
     return "".join(path.read_text() for path in folder.glob("*/log.jsonl"))
+
+
+def _processes_named(*words: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if all(word in line for word in words):
+            found.append(int(folder.name))
+    return found
 
 
 def _processes_with(mark: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +81,10 @@ class ReplicaTasks:
             task_name=MASTER,
             phased=True,
         )
+
+    def discard(self, job: Job) -> None:
+        """Take away what was staged for `job`, of which nothing runs any more."""
+        shutil.rmtree(self._root / job.task_id, ignore_errors=True)
 
     def _fetch_packages(self, training: TrainingInput, folder: Path) -> list[Path]:
         paths: list[Path] = []

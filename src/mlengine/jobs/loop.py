@@ -28,6 +28,7 @@ class JobLoop:
 
     Args:
         prepare: Stages what a job needs and describes its task; may be called again for the same job.
+        discard: Takes away what was staged, once nothing of the job runs any more; its log stays.
         slots: Jobs that may run at once.
     """
 
@@ -39,6 +40,7 @@ class JobLoop:
         clock: Clock,
         *,
         prepare: Callable[[Job], Task],
+        discard: Callable[[Job], None],
         slots: int,
     ) -> None:
         self._service = service
@@ -46,6 +48,7 @@ class JobLoop:
         self._logs = logs
         self._clock = clock
         self._prepare = prepare
+        self._discard = discard
         self._slots = slots
         self._asked: set[str] = set()
         self._wake = threading.Event()
@@ -131,6 +134,8 @@ class JobLoop:
             )
 
     def _end(self, job: Job, outcome: Outcome) -> None:
+        # Before the last word, so that a crash in between leaves nothing behind for ever.
+        self._discard(job)
         if job.state is State.CANCELLING and not (outcome.exit_code == 0 and not outcome.stopped):
             self._say(job, job.error_message or "Job cancelled.", "WARNING")
             self._service.move(job, State.CANCELLED, error_message=job.error_message)

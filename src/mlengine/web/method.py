@@ -26,14 +26,15 @@ class Call:
         query: Query parameters; of a repeated one the last.
         headers: Header fields, names in small letters.
         base_url: Scheme and authority the client used ("http://127.0.0.1:8080"), without a final slash.
-        body: The pieces of the request body, each at most 1 MiB or so; can be consumed once.
+        body: The pieces of the request body, each at most 1 MiB or so; can be consumed once, before the
+            handler returns.
     """
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     base_url: str = "http://localhost"
-    body: Iterator[bytes] = iter(())
+    body: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     def read(self, *, limit: int = 16 << 20) -> bytes:
         """The whole body.

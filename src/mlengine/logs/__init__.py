@@ -1,0 +1,1 @@
+"""What jobs say: lines in files, read as Cloud Logging entries."""

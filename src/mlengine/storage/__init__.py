@@ -1,0 +1,1 @@
+"""Buckets and objects: rows in the database, contents in a blob store."""

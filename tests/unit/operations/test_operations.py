@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlengine.backends.database import SqlDatabase
+from mlengine.errors import FailedPrecondition, InvalidArgument, NotFound
+from mlengine.names import OperationName
+from mlengine.operations import service as operations
+from mlengine.operations import store
+from mlengine.operations.domain import Kind, Operation
+from mlengine.operations.methods import methods
+from mlengine.operations.service import OperationService
+from mlengine.operations.wire import to_json
+from mlengine.web.envelope import RPC_CODES
+from mlengine.web.method import Call, Json
+from tests.conftest import HandClock
+
+
+def start(
+    database: SqlDatabase, clock: HandClock, kind: Kind = Kind.CREATE_VERSION, subject: str = "m_v"
+) -> Operation:
+    with database.begin() as db:
+        return operations.start(
+            db,
+            kind,
+            project="local",
+            subject=subject,
+            model="projects/local/models/m",
+            version={},
+            now=clock(),
+        )
+
+
+def test_an_operation_is_named_after_what_it_does_and_when(database: SqlDatabase, clock: HandClock) -> None:
+    operation = start(database, clock)
+
+    assert str(operation.name) == f"projects/local/operations/create_m_v-{int(clock().timestamp() * 1000)}"
+    assert OperationService(database).get(operation.name) == operation
+
+
+def test_operations_of_the_same_millisecond_have_different_names(
+    database: SqlDatabase, clock: HandClock
+) -> None:
+    found = [
+        start(database, clock, kind) for kind in (Kind.DELETE_VERSION, Kind.DELETE_MODEL, Kind.DELETE_MODEL)
+    ]
+
+    assert len({operation.name for operation in found}) == 3
+
+
+def test_a_success_is_kept(database: SqlDatabase, clock: HandClock) -> None:
+    operation = start(database, clock)
+    clock.forward(5)
+
+    with database.begin() as db:
+        ended = operations.succeed(db, operation.name, {"name": "v"}, clock())
+
+    assert OperationService(database).get(operation.name) == ended
+    assert (ended.done, ended.response, ended.ended) == (True, {"name": "v"}, clock())
+
+
+def test_ending_twice_keeps_the_first_end(database: SqlDatabase, clock: HandClock) -> None:
+    operation = start(database, clock)
+
+    with database.begin() as db:
+        first = operations.fail(db, operation.name, status="INTERNAL", message="Broken.", now=clock())
+        clock.forward()
+        operations.succeed(db, operation.name, {"name": "v"}, clock())
+        operations.fail(db, operation.name, status="NOT_FOUND", message="Gone.", now=clock())
+
+    assert OperationService(database).get(operation.name) == first
+
+
+def test_a_done_operation_cannot_end_again(clock: HandClock) -> None:
+    open_one = Operation(name=OperationName("p", "o"), kind=Kind.DELETE_MODEL, model="m", created=clock())
+    done = open_one.succeed({}, clock())
+
+    with pytest.raises(FailedPrecondition, match="done already"):
+        done.fail("INTERNAL", "x", clock())
+    with pytest.raises(FailedPrecondition, match="done already"):
+        done.succeed({}, clock())
+
+
+@given(
+    st.sampled_from(Kind),
+    st.sampled_from(["open", "succeeded", "failed"]),
+    st.sampled_from(sorted(RPC_CODES)),
+)
+def test_exactly_one_of_response_and_error_is_there_once_it_is_done(
+    kind: Kind, end: str, status: str
+) -> None:
+    clock = HandClock()
+    operation = Operation(
+        name=OperationName("p", "o"), kind=kind, model="projects/p/models/m", created=clock()
+    )
+    if end == "succeeded":
+        operation = operation.succeed({"name": "v"}, clock())
+    if end == "failed":
+        operation = operation.fail(status, "Broken.", clock())
+
+    answer = to_json(operation)
+
+    assert ("response" in answer) + ("error" in answer) == (end != "open")
+    assert ("done" in answer) == ("endTime" in answer["metadata"]) == (end != "open")
+    if end == "failed":
+        assert answer["error"] == {"code": RPC_CODES[status], "message": "Broken."}
+    if end == "succeeded":
+        wanted = "google.cloud.ml.v1.Version" if kind is Kind.CREATE_VERSION else "google.protobuf.Empty"
+        assert answer["response"]["@type"] == f"type.googleapis.com/{wanted}"
+
+
+def test_an_unknown_operation_is_answered_with_the_nearest(database: SqlDatabase, clock: HandClock) -> None:
+    operation = start(database, clock)
+
+    with pytest.raises(NotFound, match=rf"Did you mean '{operation.name.operation}'\?"):
+        OperationService(database).get(OperationName("local", operation.name.operation + "0"))
+
+
+def listed(service: OperationService, **query: str) -> Json:
+    handler = {row.id: row for row in methods(service)}["ml.projects.operations.list"].handler
+    answer = handler(Call(path={"project": "local"}, query=query))
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_a_list_shows_every_operation_once(database: SqlDatabase, clock: HandClock) -> None:
+    made = {str(start(database, clock, subject=f"m_v{number}").name) for number in range(5)}
+    service = OperationService(database)
+
+    seen: list[str] = []
+    query = {"pageSize": "2"}
+    while True:
+        page = listed(service, **query)
+        seen += [operation["name"] for operation in page["operations"]]
+        if "nextPageToken" not in page:
+            break
+        query["pageToken"] = page["nextPageToken"]
+
+    assert len(seen) == 5
+    assert set(seen) == made
+
+
+def test_an_empty_list_is_an_empty_object(database: SqlDatabase) -> None:
+    assert listed(OperationService(database)) == {}
+    with pytest.raises(InvalidArgument):
+        listed(OperationService(database), pageToken="x")
+
+
+def test_of_many_who_end_an_operation_at_once_one_decides(database: SqlDatabase, clock: HandClock) -> None:
+    operation = start(database, clock)
+
+    def end(number: int) -> str:
+        with database.begin() as db:
+            store.get(db, operation.name)
+            return operations.succeed(db, operation.name, {"name": str(number)}, clock()).response["name"]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [
+            future.exception() or future.result() for future in [pool.submit(end, n) for n in range(4)]
+        ]
+
+    kept = OperationService(database).get(operation.name).response["name"]
+    assert {answer for answer in answers if isinstance(answer, str)} == {kept}
