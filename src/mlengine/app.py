@@ -209,7 +209,7 @@ class Application:
             data / "staging",
             storage,
             cache_dir=settings.cache_dir,
-            endpoint=f"http://127.0.0.1:{settings.port}",
+            endpoint=settings.endpoint,
             project=settings.project,
             machine=os.environ,
         )
@@ -277,6 +277,10 @@ def socket_folder(data_dir: Path) -> Path:
         mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"mlengine-{os.getuid()}-{mark}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.lstat().st_uid != os.getuid():
+        raise FailedPrecondition(
+            f"{folder} belongs to another user.", hint="Choose a --data-dir of your own with a shorter path."
+        )
     return folder
 
 

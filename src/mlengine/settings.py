@@ -50,6 +50,12 @@ class Settings:
             raise InvalidArgument(f"max_running_jobs is {self.max_running_jobs}; at least 1 is needed.")
 
     @property
+    def endpoint(self) -> str:
+        """Where this machine's own programs reach the server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'mlengine.db'}"

@@ -87,6 +87,12 @@ def _create(arguments: Namespace, session: Session) -> int:
         staging_bucket=arguments.staging_bucket,
         say=session.say,
     )
+    if wanted := body.get("runtimeVersion"):
+        from mlengine.environments import resolve
+
+        # The same rule by which the server chose.
+        for note in resolve(wanted, body.get("pythonVersion") or "").notes:
+            session.say(note)
     if arguments.asynchronous:
         session.info(f"Operation {operation['name']} goes on.")
         return 0

@@ -51,6 +51,7 @@ class JobLoop:
         self._discard = discard
         self._slots = slots
         self._asked: set[str] = set()
+        self._greeted: set[str] = set()
         self._wake = threading.Event()
         self._stopping = False
 
@@ -83,7 +84,9 @@ class JobLoop:
             try:
                 if job.state is not State.QUEUED:
                     self._advance(job)
-                elif free > 0:
+                    continue
+                self._greet(job)
+                if free > 0:
                     free -= 1
                     self._begin(job)
             except Conflict:
@@ -98,12 +101,18 @@ class JobLoop:
                 self._give_up(job, error)
         return moving > 0
 
-    def _begin(self, job: Job) -> None:
+    def _greet(self, job: Job) -> None:
+        """Whoever follows the log of a job that waits sees at once that it is known."""
+        if job.uid in self._greeted:
+            return
+        self._greeted.add(job.uid)
         self._say(job, "Validating job requirements...")
         self._say(job, "Job creation request has been successfully validated.")
         for note in job.notes:
             self._say(job, note, "WARNING")
         self._say(job, f"Job {job.name.job} is queued.")
+
+    def _begin(self, job: Job) -> None:
         job = self._service.move(job, State.PREPARING)
         self._say(job, "Job is preparing.")
         self._advance(job)
@@ -145,6 +154,7 @@ class JobLoop:
         else:
             self._fail(job, self._reason(job, outcome))
         self._asked.discard(job.uid)
+        self._greeted.discard(job.uid)
 
     def _give_up(self, job: Job, error: Exception) -> None:
         """End a job that cannot be moved on, and what may run of it; never in the way of the other jobs."""
@@ -158,6 +168,7 @@ class JobLoop:
         self._say(job, reason, "ERROR")
         self._service.fail(job.name, reason)
         self._asked.discard(job.uid)
+        self._greeted.discard(job.uid)
 
     def _reason(self, job: Job, outcome: Outcome) -> str:
         if outcome.phase is Phase.LOST:

@@ -16,7 +16,7 @@ from mlengine.errors import FailedPrecondition, NotFound, Problem, Unavailable
 from mlengine.models import store
 from mlengine.models.domain import Model, State, Version, VersionRequest, detect_framework
 from mlengine.models.wire import version_to_json
-from mlengine.names import ModelName, ObjectUrl, VersionName
+from mlengine.names import ModelName, ObjectUrl, OperationName, VersionName
 from mlengine.operations import service as operations
 from mlengine.operations.domain import Kind, Operation
 
@@ -118,15 +118,6 @@ class ModelService:
         now = self._clock()
         with self._database.begin() as db:
             model = store.get_model(db, request.name.parent, lock=True)
-            operation = operations.start(
-                db,
-                Kind.CREATE_VERSION,
-                project=request.name.parent.project,
-                subject=f"{model.name.model}_{request.name.version}",
-                model=str(model.name),
-                version={},
-                now=now,
-            )
             version = Version(
                 name=request.name,
                 uid=uuid.uuid4().hex[:16],
@@ -138,8 +129,18 @@ class ModelService:
                 description=request.description,
                 labels=request.labels,
                 created=now,
-                operation=operation.name,
+                operation=OperationName(request.name.parent.project, ""),
             )
+            operation = operations.start(
+                db,
+                Kind.CREATE_VERSION,
+                project=request.name.parent.project,
+                subject=f"{model.name.model}_{request.name.version}",
+                model=str(model.name),
+                version=version_to_json(version, default=False),
+                now=now,
+            )
+            version = replace(version, operation=operation.name)
             store.add_version(db, version)
         self._changed()
         return operation

@@ -55,7 +55,9 @@ def lives_to_the_end(house: House, job_id: str, calls: int, *, after: bool) -> b
     service, executor, logs = (
         Mortal(part, life, after=after) for part in (house.service, house.executor, house.logs)
     )
-    loop = JobLoop(service, executor, logs, house.clock, prepare=house.prepare, discard=house.discarded.append, slots=1)  # type: ignore[arg-type]
+    loop = JobLoop(
+        service, executor, logs, house.clock, prepare=house.prepare, discard=house.discarded.append, slots=1
+    )  # type: ignore[arg-type]
     try:
         turn_until(loop, ended(house, job_id))
     except Killed:
