@@ -16,6 +16,7 @@ from typing import Any
 from mlengine.clock import from_text
 
 _BLOCK = 1 << 18
+_PROBE = 1 << 13  # bytes read at once while a place is looked for
 _CLOSE = 1 << 14  # bytes that are read rather than bisected further
 Record = tuple[datetime, dict[str, Any]]
 
@@ -72,7 +73,7 @@ class LineFile:
 
     def _records(self, position: int, bound: int) -> Iterator[tuple[int, datetime]]:
         """The ends and times of the records whose lines begin in [position, bound)."""
-        for offset, line in self._lines(self._line_start(position)):
+        for offset, line in self._lines(self._line_start(position), _PROBE):
             if offset >= bound:
                 return
             if record := _record(line):
@@ -83,16 +84,16 @@ class LineFile:
         if position == 0:
             return 0
         at = position - 1  # a line that begins exactly here is preceded by a line's end
-        while block := self._read(at, _BLOCK):
+        while block := self._read(at, _PROBE):
             if (found := block.find(b"\n")) >= 0:
                 return at + found + 1
             at += len(block)
         return at
 
-    def _lines(self, offset: int) -> Iterator[tuple[int, bytes]]:
+    def _lines(self, offset: int, portion: int = _BLOCK) -> Iterator[tuple[int, bytes]]:
         """Complete lines from the line start `offset` on, with their own offsets."""
         rest = b""
-        while block := self._read(offset + len(rest), _BLOCK):
+        while block := self._read(offset + len(rest), portion):
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 yield offset, line

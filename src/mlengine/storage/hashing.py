@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import google_crc32c
 
 from mlengine.storage.domain import Hashes
-
-_WORTH_A_THREAD = 1 << 17  # bytes; of fewer the MD5 is ready before another thread would have begun
-_BESIDE = ThreadPoolExecutor(thread_name_prefix="md5")
 
 
 class Digest:
@@ -27,21 +23,11 @@ class Digest:
 
     def through(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks, hashed on their way."""
-        beside: Future[None] | None = None  # MD5 of the chunk before, while this one is written and fetched
-        try:
-            for chunk in chunks:
-                self._crc32c = google_crc32c.extend(self._crc32c, chunk)
-                if beside:
-                    beside.result()
-                    beside = None
-                if self._md5 and len(chunk) < _WORTH_A_THREAD:
-                    self._md5.update(chunk)
-                elif self._md5:
-                    beside = _BESIDE.submit(self._md5.update, chunk)
-                yield chunk
-        finally:
-            if beside:
-                beside.result()
+        for chunk in chunks:
+            self._crc32c = google_crc32c.extend(self._crc32c, chunk)
+            if self._md5:
+                self._md5.update(chunk)
+            yield chunk
 
     def read(self, chunks: Iterable[bytes]) -> Digest:
         """Hash all chunks and keep none."""

@@ -60,10 +60,9 @@ def test_a_multipart_upload_is_read_however_it_is_spelled(
 ) -> None:
     boundary = "===============91=="
     resource = {"contentType": "text/x", "metadata": {"k": "v"}} | ({"name": "a"} if name == "json" else {})
-    content = newline.join(
-        [f"--{boundary}", "Content-Type: application/json", "", json.dumps(resource)]
-        + [f"--{boundary}", "Content-Type: application/x-other", "", "content\r\n", f"--{boundary}--"]
-    ).encode()
+    lines = [f"--{boundary}", "Content-Type: application/json", "", json.dumps(resource)]
+    lines += [f"--{boundary}", "Content-Type: application/x-other", "", "content\r\n", f"--{boundary}--"]
+    content = newline.join(lines).encode()
 
     found = body(
         ask(
