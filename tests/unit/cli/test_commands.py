@@ -73,7 +73,9 @@ def test_versions_create_waits_and_says_when_it_is_done(run: Run, server: SmallS
     )  # fmt: skip
 
     assert (done.code, done.out) == (0, "")
-    assert done.err == "Creating version (this might take a few minutes)...done.\n"
+    note, progress = done.err.splitlines()
+    assert note.startswith("Runtime version 1.8 ")
+    assert progress == "Creating version (this might take a few minutes)...done."
     assert server.asked("POST", f"{PROJECT}/models/m/versions")[0].json == {
         "name": "v1",
         "deploymentUri": "gs://b/model/",
