@@ -26,10 +26,13 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "predict": ("mlengine.cli.predict", "ask a deployed version for predictions"),
     "operations": ("mlengine.cli.operations", "long-running work of the server"),
     "runtimes": ("mlengine.cli.runtimes", "the runtime versions trainers and models run on"),
-    "storage": ("mlengine.cli.storage", "buckets and objects: mb, cp, ls, cat, rm"),
+    "storage": ("mlengine.cli.storage", "buckets and objects: mb, cp, ls, rsync, cat, rm, and more"),
+    "iam": ("mlengine.cli.iam", "service accounts, and the keys that sign for them"),
 }
 # What gcloud's lines have in front; typed out of habit and skipped.
 _OLD_FIRST_WORDS = ("ml-engine", "ai-platform")
+# `ls -h` is gsutil's for sizes that people read; elsewhere -h is help.
+_SIZES_FOR_PEOPLE = ["storage", "ls"]
 _VALUE_FLAGS = ("--project", "--endpoint", "--format", "--verbosity")
 _SWITCHES = {"--quiet": "quiet", "-q": "quiet", "--help": "help", "-h": "help"}
 
@@ -139,7 +142,7 @@ def _globals(arguments: list[str]) -> tuple[list[str], list[str] | None, dict[st
             if not found or (not equals and found.startswith("--")):
                 raise UsageError(f"argument {flag}: expected one argument")
             flags[flag[2:]] = found
-        elif token in _SWITCHES:
+        elif token in _SWITCHES and not (token == "-h" and line[:2] == _SIZES_FOR_PEOPLE):
             flags[_SWITCHES[token]] = token
         elif token == "--version" and not line:
             flags["version"] = token
@@ -147,6 +150,9 @@ def _globals(arguments: list[str]) -> tuple[list[str], list[str] | None, dict[st
             line.append(token)
     if line and line[0] in _OLD_FIRST_WORDS:
         line.pop(0)
+    if line[:2] == ["storage", "-m"]:
+        # gsutil has it before the verb.
+        line[1:3] = [*line[2:3], "-m"]
     return line, rest, flags
 
 

@@ -21,6 +21,9 @@ def _data_dir_flag(parser: Parser) -> None:
 def _start_arguments(parser: Parser) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="address to listen on; default 127.0.0.1")
     parser.add_argument("--port", type=at_least(0), metavar="N", help="default 8080; 0 takes a free one")
+    parser.add_argument(
+        "--tls-port", type=at_least(0), metavar="N", help="for https; default the port + 363, 8443 for 8080"
+    )
     _data_dir_flag(parser)
     parser.add_argument("--detach", action="store_true", help="come back once it is ready; it runs on")
 
@@ -30,7 +33,7 @@ def _start(arguments: Namespace, session: Session) -> int:
     from mlengine.errors import FailedPrecondition
 
     data_dir = _data_dir(arguments, session)
-    given = (("--host", arguments.host), ("--port", arguments.port))
+    given = (("--host", arguments.host), ("--port", arguments.port), ("--tls-port", arguments.tls_port))
     options = [text for flag, value in given if value is not None for text in (flag, str(value))]
     running = server_process.find(data_dir)
     if running:
@@ -69,6 +72,8 @@ def _status(arguments: Namespace, session: Session) -> int:
     facts = {
         "state": "RUNNING" if ready else "UNREADY",
         "endpoint": running.endpoint,
+        "tlsEndpoint": running.tls_endpoint,
+        "caFile": running.ca_file,
         "pid": running.pid,
         "started": running.started,
         "version": running.version,

@@ -1,18 +1,14 @@
-"""`mlengine storage …`: gsutil's verbs and its way of printing."""
+"""`mlengine storage …`: gsutil's verbs and its way of printing. Here: the list of all, making, removing."""
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
-from collections.abc import Iterable
-from typing import Any
 
+from mlengine.cli import storage_copy, storage_fsck, storage_look
 from mlengine.cli.command import Command
 from mlengine.cli.grammar import Parser
 from mlengine.cli.session import Session
-from mlengine.client import copying
-from mlengine.client.copying import place
-from mlengine.errors import InvalidArgument, NotFound
+from mlengine.errors import InvalidArgument, NotFound, Problem
 from mlengine.names import ObjectUrl
 
 
@@ -29,150 +25,92 @@ def _mb(arguments: Namespace, session: Session) -> int:
     return 0
 
 
-def _cp_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="files, folders or gs:// URLs; * is understood"
-    )
-    parser.add_argument("target", metavar="TARGET", help="where to: a name, or a folder with a final slash")
-    parser.add_argument("-r", "-R", "--recursive", action="store_true", help="folders too")
+def _rb_arguments(parser: Parser) -> None:
+    parser.add_argument("urls", nargs="+", metavar="gs://BUCKET", help="empty buckets")
 
 
-def _cp(arguments: Namespace, session: Session) -> int:
-    def omit(name: str) -> None:
-        session.say(f'Omitting directory "{name}". (Did you mean to do cp -r?)')
-
-    steps = copying.plan(
-        session.storage, arguments.sources, arguments.target, recursive=arguments.recursive, omit=omit
-    )
-    for step in steps:
-        session.say(f"Copying {copying.shown(step.source)} to {copying.shown(step.target)}")
-        copying.run(session.storage, step)
-    session.say(f"Operation completed over {len(steps)} objects.")
-    return 0 if steps else 1
-
-
-def _ls_arguments(parser: Parser) -> None:
-    parser.add_argument("urls", nargs="*", metavar="gs://...", help="default: all buckets")
-    parser.add_argument("-l", "--long", action="store_true", help="with size in bytes and time")
-    parser.add_argument("-r", "-R", "--recursive", action="store_true", help="all below")
-
-
-def _ls(arguments: Namespace, session: Session) -> int:
-    if not arguments.urls:
-        for bucket in session.storage.buckets():
-            print(f"gs://{bucket['name']}/")
-        return 0
-    listed: list[dict[str, Any]] = []
+def _rb(arguments: Namespace, session: Session) -> int:
     for text in arguments.urls:
-        url = _gs(text)
-        found = copying.matches(session.storage, url)
-        if not found:
-            if not session.storage.bucket_exists(url.bucket):
-                from mlengine.client.storage import no_bucket
-
-                raise no_bucket(url.bucket)
-            raise NotFound(f"One or more URLs matched no objects: {url}.")
-        listed += _print_matches(found, arguments, session, several=len(found) > 1 or len(arguments.urls) > 1)
-    if arguments.long:
-        total = sum(int(item.get("size", 0)) for item in listed)
-        print(f"TOTAL: {len(listed)} objects, {total} bytes")
-    return 0
-
-
-def _print_matches(
-    found: Iterable[tuple[ObjectUrl, dict[str, Any] | None]],
-    arguments: Namespace,
-    session: Session,
-    *,
-    several: bool,
-) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = []
-    folders = []
-    for url, item in found:
-        if item is None:
-            folders.append(url)
-        else:
-            listed.append(item)
-            _print_object(url, item, long=arguments.long)
-    for number, folder in enumerate(folders):
-        if arguments.recursive:
-            for url, item in copying.tree(session.storage, folder):
-                listed.append(item)
-                _print_object(url, item, long=arguments.long)
-            continue
-        if several:
-            print(("\n" if number or listed else "") + f"{folder}:")
-        listing = session.storage.list(folder)
-        for item in listing.objects:
-            listed.append(item)
-            _print_object(ObjectUrl(folder.bucket, item["name"]), item, long=arguments.long)
-        for prefix in listing.prefixes:
-            print(
-                f"{'':33}gs://{folder.bucket}/{prefix}"
-                if arguments.long
-                else f"gs://{folder.bucket}/{prefix}"
-            )
-    return listed
-
-
-def _print_object(url: ObjectUrl, item: dict[str, Any], *, long: bool) -> None:
-    if long:
-        time = str(item.get("updated") or item.get("timeCreated") or "")[:19]
-        print(f"{item.get('size', ''):>10}  {time + 'Z' if time else '':>19}  {url}")
-    else:
-        print(url)
-
-
-def _cat_arguments(parser: Parser) -> None:
-    parser.add_argument("urls", nargs="+", metavar="gs://...", help="objects; * is understood")
-
-
-def _cat(arguments: Namespace, session: Session) -> int:
-    for url in _objects(arguments.urls, session):
-        session.storage.download(url, sys.stdout.buffer.write)
-        sys.stdout.buffer.flush()
+        _remove_buckets(session, _bucket_url(text))
     return 0
 
 
 def _rm_arguments(parser: Parser) -> None:
-    parser.add_argument("urls", nargs="+", metavar="gs://...", help="objects; * is understood")
+    parser.add_argument("urls", nargs="+", metavar="gs://...", help="objects; wildcards too")
     parser.add_argument(
-        "-r", "-R", "--recursive", action="store_true", help="all below a folder; the bucket stays"
+        "-r", "-R", "--recursive", action="store_true", help="all below a folder; a bucket with all in it"
     )
+    parser.add_argument("-f", "--force", action="store_true", help="what is missing is no error")
+    storage_copy.parallel_flag(parser)
 
 
 def _rm(arguments: Namespace, session: Session) -> int:
-    for url in _objects(arguments.urls, session, recursive=arguments.recursive):
-        session.say(f"Removing {url}...")
-        session.storage.delete(url)
+    from mlengine.client.copying import Step
+    from mlengine.client.patience import Patience
+    from mlengine.client.storage import Storage
+    from mlengine.client.transfers import Carried
+    from mlengine.client.wildcards import shown
+
+    found = []
+    for text in arguments.urls:
+        try:
+            found += storage_look.objects(session, [text], recursive=arguments.recursive)
+        except NotFound:
+            if not arguments.force:
+                raise
+    steps = [Step(url, url) for url in dict.fromkeys(found)]
+
+    def act(storage: Storage, step: Step) -> Carried:
+        try:
+            if isinstance(step.source, ObjectUrl):
+                storage.delete(step.source, patience=Patience())
+        except NotFound:
+            if not arguments.force:
+                raise
+        return Carried()
+
+    failed = storage_copy.work_off(
+        session, steps, act, parallel=arguments.parallel, say=lambda step: f"Removing {shown(step.source)}..."
+    )
+    if failed:
+        session.say(f"{failed} of {len(steps)} objects failed.")
+        return 1
+    for text in arguments.urls if arguments.recursive else ():
+        url = storage_look.bucket_place(text)
+        if not url.object and not (arguments.force and _missing(session, url)):
+            _remove_buckets(session, url)
     return 0
 
 
-def _objects(texts: list[str], session: Session, *, recursive: bool = False) -> list[ObjectUrl]:
-    """What the URLs name, objects only; nothing is returned unless all of them name something."""
-    found: list[ObjectUrl] = []
-    for text in texts:
-        matched = copying.matches(session.storage, _gs(text))
-        for url, item in matched:
-            if item is not None:
-                found.append(url)
-            elif recursive:
-                found += [inner for inner, _ in copying.tree(session.storage, url)]
-        if not matched or (not recursive and all(item is None for _, item in matched)):
-            hint = "It is a folder: add -r" if matched and "rm" in session.words else ""
-            raise NotFound(f"No object matches {text}.", hint=hint)
-    return list(dict.fromkeys(found))
+def _remove_buckets(session: Session, typed: ObjectUrl) -> None:
+    """Remove the bucket that was typed, or all that its wildcards name."""
+    from mlengine.client.wildcards import matches
+
+    found = [url.bucket for url, _ in matches(session.storage, ObjectUrl(typed.bucket))]
+    if not found:
+        raise NotFound(f"No bucket matches gs://{typed.bucket}.")
+    for bucket in found:
+        session.say(f"Removing gs://{bucket}/...")
+        try:
+            session.storage.delete_bucket(bucket)
+        except Problem as problem:
+            if problem.status != "ABORTED":
+                raise
+            raise type(problem)(
+                f"The bucket gs://{bucket} is not empty.",
+                hint=f"With all that is in it: mlengine storage rm -r gs://{bucket}",
+                details=problem.details,
+            ) from None
 
 
-def _gs(text: str) -> ObjectUrl:
-    where = place(text)
-    if not isinstance(where, ObjectUrl):
-        raise InvalidArgument(f"'{text}' is no bucket URL.", hint=f"Write gs://{text.strip('/')}")
-    return where
+def _missing(session: Session, url: ObjectUrl) -> bool:
+    from mlengine.client.wildcards import is_wild
+
+    return not is_wild(url) and not session.storage.bucket_exists(url.bucket)
 
 
 def _bucket_url(text: str) -> ObjectUrl:
-    url = _gs(text)
+    url = storage_look.bucket_place(text)
     if url.object.strip("/"):
         raise InvalidArgument(f"'{text}' names more than a bucket.", hint=f"Write gs://{url.bucket}")
     return url
@@ -180,8 +118,52 @@ def _bucket_url(text: str) -> ObjectUrl:
 
 COMMANDS = (
     Command(words="storage mb", summary="Make buckets.", arguments=_mb_arguments, run=_mb),
-    Command(words="storage cp", summary="Copy files and objects.", arguments=_cp_arguments, run=_cp),
-    Command(words="storage ls", summary="List buckets and objects.", arguments=_ls_arguments, run=_ls),
-    Command(words="storage cat", summary="Print objects.", arguments=_cat_arguments, run=_cat),
+    Command(
+        words="storage cp",
+        summary="Copy files and objects.",
+        arguments=storage_copy.cp_arguments,
+        run=storage_copy.cp,
+        detail=storage_copy.CP_DETAIL,
+    ),
+    Command(
+        words="storage mv",
+        summary="Move or rename files, objects and folders.",
+        arguments=storage_copy.mv_arguments,
+        run=storage_copy.mv,
+        detail="Targets and wildcards as for cp. A source is removed once its copy is verified.",
+    ),
+    Command(
+        words="storage rsync",
+        summary="Make one folder like another.",
+        arguments=storage_copy.rsync_arguments,
+        run=storage_copy.rsync,
+        detail="Copies what is missing or different: by size, then by time of change, else by CRC32C.",
+    ),
+    Command(
+        words="storage ls",
+        summary="List buckets and objects.",
+        arguments=storage_look.ls_arguments,
+        run=storage_look.ls,
+    ),
+    Command(
+        words="storage stat",
+        summary="Show what is known about objects.",
+        arguments=storage_look.stat_arguments,
+        run=storage_look.stat,
+    ),
+    Command(
+        words="storage cat",
+        summary="Print objects.",
+        arguments=storage_look.cat_arguments,
+        run=storage_look.cat,
+    ),
     Command(words="storage rm", summary="Remove objects.", arguments=_rm_arguments, run=_rm),
+    Command(words="storage rb", summary="Remove empty buckets.", arguments=_rb_arguments, run=_rb),
+    Command(
+        words="storage fsck",
+        summary="Prove that the server has all it was given.",
+        arguments=storage_fsck.fsck_arguments,
+        run=storage_fsck.fsck,
+        detail=storage_fsck.DETAIL,
+    ),
 )

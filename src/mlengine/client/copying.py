@@ -1,43 +1,43 @@
-"""Which file becomes which object when things are copied, and what a listing shows: gsutil's rules.
+"""Which file becomes which object when things are copied or moved: gsutil's rules.
 
-Apart from `storage`, which moves one thing: here paths, wildcards and folders are told apart.
+Apart from `transfers`, which moves the bytes: here nothing is written but a local target folder.
 """
 
 from __future__ import annotations
 
-import glob
-import re
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlengine.client.http import Json
-from mlengine.client.storage import Storage, no_bucket
+from mlengine.client.storage import Storage, folder, no_bucket
+from mlengine.client.wildcards import Place, is_wild, matches, paths, place, shown, tree
 from mlengine.errors import FailedPrecondition, InvalidArgument, NotFound
 from mlengine.names import ObjectUrl
-
-Place = Path | ObjectUrl
-_WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to copy."""
+    """One thing to copy.
+
+    Attributes:
+        item: The resource of a source that is an object.
+    """
 
     source: Place
     target: Place
+    item: Json | None = field(default=None, compare=False)
 
-
-def place(text: str) -> Place:
-    """A gs:// URL or a local path; `file://` is understood. Raises InvalidArgument."""
-    if text.startswith("gs://"):
-        return ObjectUrl.parse(text)
-    return Path(text.removeprefix("file://"))
-
-
-def shown(where: Place) -> str:
-    """`where` as gsutil writes it."""
-    return str(where) if isinstance(where, ObjectUrl) else f"file://{where}"
+    @property
+    def size(self) -> int:
+        """Bytes to move; 0 for a file that is gone."""
+        if self.item is not None:
+            return int(self.item.get("size", 0))
+        try:
+            return self.source.stat().st_size if isinstance(self.source, Path) else 0
+        except OSError:
+            return 0
 
 
 def plan(
@@ -51,74 +51,77 @@ def plan(
     """Every single copy that `cp SOURCES TARGET` stands for.
 
     Args:
-        omit: Told of each folder that is left out because the copy is not recursive.
+        omit: Told why something is left out: a folder when the copy is not recursive, a link to a folder.
 
     Raises:
         NotFound: a source matches nothing.
-        InvalidArgument: two places on this machine, or several sources for one file.
+        InvalidArgument: two places on this machine, something onto itself, or several sources for one file.
+        FailedPrecondition: an object's name would lead out of the target folder.
     """
     found = [match for text in sources for match in _expand(storage, text)]
-    kept: list[Place] = []
-    for match in found:
-        if _is_folder(match) and not recursive:
-            omit(shown(match))
+    kept: list[tuple[Place, Json | None]] = []
+    for where, item in found:
+        if is_folder(where) and not recursive:
+            omit(f'Omitting directory "{shown(where)}". (Did you mean to do cp -r?)')
         else:
-            kept.append(match)
-    if isinstance(place(target), Path) and any(isinstance(match, Path) for match in kept):
-        raise InvalidArgument("Both places are on this machine.", hint="Use cp for that.")
+            kept.append((where, item))
+    if isinstance(place(target), Path) and any(isinstance(where, Path) for where, _ in kept):
+        raise InvalidArgument("Both places are on this machine.", hint="Use cp or mv for that.")
     into = _Target(storage, target, several=len(found) > 1)
     steps: list[Step] = []
-    for match in kept:
-        if _is_folder(match):
-            steps.extend(into.folder(match, _below(storage, match)))
+    for where, item in kept:
+        if is_folder(where):
+            steps.extend(into.folder(where, below(storage, where, omit)))
         else:
-            steps.append(into.single(match))
+            steps.append(Step(where, into.single(where), item))
     _distinct(steps)
     return steps
 
 
-def run(storage: Storage, step: Step) -> None:
-    """Copy one thing. Raises NotFound, Internal as `Storage` does."""
-    match step.source, step.target:
-        case Path() as source, ObjectUrl() as target:
-            storage.upload(source, target)
-        case ObjectUrl() as source, Path() as target:
-            if source.object.endswith("/"):
-                target.mkdir(parents=True, exist_ok=True)
+def below(
+    storage: Storage, where: Place, omit: Callable[[str], None]
+) -> Iterator[tuple[Place, str, Json | None]]:
+    """Everything below a folder: where it is, its path in the folder, and an object's resource."""
+    if isinstance(where, ObjectUrl):
+        start = len(folder(where).object)
+        for url, item in tree(storage, where):
+            if relative := url.object[start:]:
+                yield url, relative, item
+        return
+    for base, folders, names in os.walk(where):
+        folders.sort()
+        for name in list(folders):
+            if (link := Path(base, name)).is_symlink():
+                omit(f"Omitting {shown(link)}: a link to a folder is not followed.")
+        for name in sorted(names):
+            path = Path(base, name)
+            if path.is_file():
+                yield path, path.relative_to(where).as_posix(), None
             else:
-                storage.download_file(source, target)
-        case ObjectUrl() as source, ObjectUrl() as target:
-            storage.copy(source, target)
+                omit(f"Omitting {shown(path)}: it is no file, or a link that leads nowhere.")
 
 
-def matches(storage: Storage, url: ObjectUrl) -> list[tuple[ObjectUrl, Json | None]]:
-    """What a URL with or without wildcards names: objects with their resource, folders with None.
+def inside(target: Place, relative: str) -> Place:
+    """The place at `relative` below a folder.
 
-    `*` and `?` stop at a slash, `**` does not.
+    Raises:
+        FailedPrecondition: an object's name, which is anybody's text, would lead out of a local folder.
     """
-    if not _WILD.search(url.object):
-        exact = storage.stat(url) if url.object and not url.object.endswith("/") else None
-        if exact:
-            return [(url, exact)]
-        if not url.object or storage.is_folder(url):
-            return [(_as_folder(url), None)]
-        return []
-    if "**" in url.object:
-        base = url.object[: url.object.index("**")]
-        pattern = _pattern(url.object)
-        listing = storage.list(ObjectUrl(url.bucket, _WILD.split(base)[0]), recursive=True)
-        return [
-            (ObjectUrl(url.bucket, item["name"]), item)
-            for item in listing.objects
-            if pattern.fullmatch(item["name"]) and not item["name"].endswith("/")
-        ]
-    return list(_level(storage, url.bucket, "", url.object.split("/")))
+    if isinstance(target, ObjectUrl):
+        return ObjectUrl(target.bucket, folder(target).object + relative)
+    if ".." in Path(relative).parts or Path(relative).is_absolute() or "\0" in relative:
+        raise FailedPrecondition(
+            f"The object name '{relative}' would land outside {target}.",
+            hint="Copy that object by its own name: mlengine storage cp gs://BUCKET/OBJECT FILE",
+        )
+    return target / relative
 
 
-def tree(storage: Storage, folder: ObjectUrl) -> list[tuple[ObjectUrl, Json]]:
-    """Every object below a folder, by name."""
-    found = storage.list(_as_folder(folder), recursive=True).objects
-    return [(ObjectUrl(folder.bucket, item["name"]), item) for item in found]
+def is_folder(where: Place) -> bool:
+    """Whether `where` is a folder here, or a URL that can only be one."""
+    if isinstance(where, Path):
+        return where.is_dir()
+    return not where.object or where.object.endswith("/")
 
 
 class _Target:
@@ -127,6 +130,8 @@ class _Target:
     def __init__(self, storage: Storage, text: str, *, several: bool) -> None:
         self._to = place(text)
         if isinstance(self._to, ObjectUrl):
+            if is_wild(ObjectUrl(self._to.bucket)):
+                raise InvalidArgument(f"The target {text} must be one bucket, without wildcards.")
             if not storage.bucket_exists(self._to.bucket):
                 raise no_bucket(self._to.bucket)
             named = self._to.object
@@ -142,113 +147,53 @@ class _Target:
                 f"Several things cannot become the one file {self._to}.", hint=f"mkdir {self._to}"
             )
 
-    def single(self, source: Place) -> Step:
-        if not self.is_folder:
-            return Step(source, self._to)
-        return Step(source, self._inside(_name(source)))
+    def single(self, source: Place) -> Place:
+        return inside(self._to, _name(source)) if self.is_folder else self._to
 
-    def folder(self, source: Place, inner: Iterable[tuple[Place, str]]) -> Iterator[Step]:
+    def folder(self, source: Place, inner: Iterable[tuple[Place, str, Json | None]]) -> Iterator[Step]:
         """A whole folder keeps its name where the target exists, and gives it up where it does not."""
-        prefix = f"{_name(source)}/" if self.is_folder and _name(source) else ""
-        for where, relative in inner:
-            yield Step(where, self._inside(prefix + relative))
-
-    def _inside(self, relative: str) -> Place:
-        if isinstance(self._to, ObjectUrl):
-            return self._to.child(relative)
-        target = self._to / relative
-        # An object name is anybody's text; it must not climb out of the folder that was named.
-        if ".." in Path(relative).parts or Path(relative).is_absolute():
-            raise FailedPrecondition(
-                f"The object name '{relative}' would land outside {self._to}.",
-                hint="Copy that object by its own name: mlengine storage cp gs://BUCKET/OBJECT FILE",
-            )
-        return target
+        name = _name(source) if self.is_folder else ""
+        prefix = f"{name}/" if name else ""
+        for where, relative, item in inner:
+            yield Step(where, inside(self._to, prefix + relative), item)
 
 
-def _expand(storage: Storage, text: str) -> list[Place]:
+def _expand(storage: Storage, text: str) -> list[tuple[Place, Json | None]]:
     where = place(text)
     if isinstance(where, Path):
-        if where.exists():
-            return [where]
-        found = [Path(path) for path in sorted(glob.glob(str(where), recursive=True))]  # noqa: PTH207 (may be absolute)
+        found = paths(where)
         if not found:
             raise NotFound(f"There is no file {where}.", hint=f"This folder is {Path.cwd()}.")
-        return list(found)
-    urls = [url for url, _ in matches(storage, where)]
-    if not urls and not storage.bucket_exists(where.bucket):
+        return [(path, None) for path in found]
+    matched = matches(storage, where)
+    if not matched and not is_wild(ObjectUrl(where.bucket)) and not storage.bucket_exists(where.bucket):
         raise no_bucket(where.bucket)
-    if not urls:
+    if not matched:
         raise NotFound(f"No object matches {where}.", hint=f"Look: mlengine storage ls gs://{where.bucket}")
-    return list(urls)
-
-
-def _below(storage: Storage, folder: Place) -> Iterator[tuple[Place, str]]:
-    if isinstance(folder, Path):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                yield path, path.relative_to(folder).as_posix()
-        return
-    prefix = _as_folder(folder).object
-    for url, _ in tree(storage, folder):
-        relative = url.object[len(prefix) :]
-        if relative:
-            yield url, relative
-
-
-def _level(
-    storage: Storage, bucket: str, prefix: str, parts: list[str]
-) -> Iterator[tuple[ObjectUrl, Json | None]]:
-    """Match one path component after the other, so that only folders that fit are listed."""
-    while len(parts) > 1 and not _WILD.search(parts[0]):
-        prefix += parts.pop(0) + "/"
-    part, rest = parts[0], list(parts[1:])
-    pattern = _pattern(prefix + part)
-    listing = storage.list(ObjectUrl(bucket, prefix + _WILD.split(part)[0]))
-    if not rest:
-        for item in listing.objects:
-            if pattern.fullmatch(item["name"]):
-                yield ObjectUrl(bucket, item["name"]), item
-    for folder in listing.prefixes:
-        if not pattern.fullmatch(folder.rstrip("/")):
-            continue
-        if not rest or rest == [""]:
-            yield ObjectUrl(bucket, folder), None
-        else:
-            yield from _level(storage, bucket, folder, list(rest))
-
-
-def _pattern(wild: str) -> re.Pattern[str]:
-    """A gsutil wildcard as a regular expression."""
-    parts: list[str] = []
-    for token in re.findall(r"\*\*|\*|\?|\[[^]]+]|.", wild, re.DOTALL):
-        known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token)
-        if known is None and len(token) > 1:
-            known = "[" + token[1:-1].replace("\\", r"\\").replace("!", "^", 1) + "]"
-        parts.append(known or re.escape(token))
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def _is_folder(where: Place) -> bool:
-    if isinstance(where, Path):
-        return where.is_dir()
-    return not where.object or where.object.endswith("/")
-
-
-def _as_folder(url: ObjectUrl) -> ObjectUrl:
-    return ObjectUrl(url.bucket, f"{url.object.rstrip('/')}/" if url.object else "")
+    return [(url, item) for url, item in matched]
 
 
 def _name(where: Place) -> str:
+    """What stands behind the last slash; nothing for a bucket, `.` and `..`, whose contents are meant."""
     if isinstance(where, ObjectUrl):
         return where.object.rstrip("/").rpartition("/")[2]
-    return where.name or where.resolve().name
+    return "" if where.name == ".." else where.name
 
 
 def _distinct(steps: list[Step]) -> None:
+    """Refuse what would lose something: two sources for one name, and a source that is written over."""
     targets: dict[Place, Place] = {}
     for step in steps:
-        if (other := targets.setdefault(step.target, step.source)) is not step.source:
+        if step.source == step.target:
+            raise InvalidArgument(f"{shown(step.source)} cannot be copied onto itself.")
+        other = targets.setdefault(step.target, step.source)
+        if other is not step.source:
             raise InvalidArgument(
                 f"{shown(other)} and {shown(step.source)} would both become {shown(step.target)}."
+            )
+    for step in steps:
+        if step.source in targets:
+            raise InvalidArgument(
+                f"{shown(step.source)} is to be copied, and written over by {shown(targets[step.source])}.",
+                hint="Copy the one first, then the other.",
             )

@@ -31,12 +31,23 @@ class Running:
     port: int
     started: str
     version: str
+    tls_port: int = 0
+    ca_file: str = ""
 
     @property
     def endpoint(self) -> str:
         """Where a client on this machine reaches it."""
+        return f"http://{self._reachable_host}:{self.port}"
+
+    @property
+    def tls_endpoint(self) -> str:
+        """The same for clients that insist on https; they have to trust `ca_file`. "" where there is none."""
+        return f"https://{self._reachable_host}:{self.tls_port}" if self.tls_port else ""
+
+    @property
+    def _reachable_host(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"[{host}]" if ":" in host else host
 
 
 def default_data_dir(environment: Mapping[str, str]) -> Path:
@@ -67,6 +78,8 @@ def _record(data_dir: Path) -> Running | None:
             port=int(facts["port"]),
             started=str(facts.get("started", "")),
             version=str(facts.get("version", "")),
+            tls_port=int(facts.get("tlsPort", 0)),
+            ca_file=str(facts.get("caFile", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

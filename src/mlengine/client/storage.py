@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote, urlsplit
 
+from mlengine.client import downloading
+from mlengine.client.addresses import bucket_path, object_path, part
 from mlengine.client.http import Connection, Json, read
-from mlengine.errors import Internal, NotFound, Unavailable
+from mlengine.client.patience import PASSING, Patience
+from mlengine.client.uploading import Upload
+from mlengine.errors import NotFound
 from mlengine.names import ObjectUrl
 
-_PIECE = 1 << 20
-# Above this a broken upload is worth continuing: it is sent in pieces of this size.
-RESUMABLE_BYTES = 8 << 20
-_ATTEMPTS = 5
+_PATIENT_SECONDS = 300.0
+# What a transfer needs to know; of a million objects the rest would be most of the memory.
+_TREE_FIELDS = "items(name,size,crc32c,generation,timeCreated,contentEncoding,metadata),nextPageToken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +28,23 @@ class Listing:
 
 
 class Storage:
-    """The buckets of one server."""
+    """The buckets of one server, for one thread.
+
+    Attributes:
+        connection: The line to the server.
+    """
 
     def __init__(self, connection: Connection, project: str) -> None:
-        self._connection = connection
+        self.connection = connection
         self._project = project
+
+    # Buckets
 
     def buckets(self) -> Iterator[Json]:
         """The project's buckets by name."""
         query: dict[str, str | int] = {"project": self._project}
         while True:
-            page = self._connection.call("GET", "/storage/v1/b", query=query)
+            page = self.connection.call("GET", "/storage/v1/b", query=query)
             yield from page.get("items", [])
             if not page.get("nextPageToken"):
                 return
@@ -50,7 +53,7 @@ class Storage:
     def bucket_exists(self, bucket: str) -> bool:
         """Whether there is such a bucket."""
         try:
-            self._connection.call("GET", f"/storage/v1/b/{_part(bucket)}")
+            self.connection.call("GET", bucket_path(bucket))
         except NotFound:
             return False
         return True
@@ -58,209 +61,174 @@ class Storage:
     def create_bucket(self, bucket: str, *, location: str = "") -> Json:
         """Make a bucket. Raises AlreadyExists, InvalidArgument."""
         body = {"name": bucket} | ({"location": location} if location else {})
-        return self._connection.call("POST", "/storage/v1/b", query={"project": self._project}, body=body)
+        return self.connection.call("POST", "/storage/v1/b", query={"project": self._project}, body=body)
+
+    def delete_bucket(self, bucket: str) -> None:
+        """Remove an empty bucket. Raises NotFound, Conflict when something is in it."""
+        try:
+            read(self.connection.send("DELETE", bucket_path(bucket)))
+        except NotFound:
+            raise no_bucket(bucket) from None
+
+    # Looking at objects
 
     def stat(self, url: ObjectUrl) -> Json | None:
         """The object's resource, or None when there is no such object."""
         try:
-            return self._connection.call("GET", _object_path(url))
+            return self.connection.call("GET", object_path(url))
         except NotFound:
             return None
 
     def list(self, url: ObjectUrl, *, recursive: bool = False) -> Listing:
         """What lies below the prefix `url`, by name. Raises NotFound when the bucket is missing."""
         found = Listing([], [])
-        query: dict[str, str | int] = {"prefix": url.object}
-        if not recursive:
-            query["delimiter"] = "/"
-        while True:
-            page = self._page(url.bucket, query)
+        for page in self._pages(url, {} if recursive else {"delimiter": "/"}):
             found.objects.extend(page.get("items", []))
             found.prefixes.extend(page.get("prefixes", []))
-            if not page.get("nextPageToken"):
-                return found
-            query["pageToken"] = page["nextPageToken"]
+        return found
+
+    def tree(self, url: ObjectUrl, *, whole: bool = False) -> Iterator[Json]:
+        """Every object whose name begins with `url`, by name and page by page.
+
+        Args:
+            whole: Whether the resources must hold more than a transfer needs.
+
+        Raises:
+            NotFound: the bucket is missing.
+        """
+        for page in self._pages(url, {} if whole else {"fields": _TREE_FIELDS}):
+            yield from page.get("items", [])
 
     def is_folder(self, url: ObjectUrl) -> bool:
         """Whether any object lies below the folder `url`. Raises NotFound when the bucket is missing."""
-        prefix = url.object.rstrip("/")
-        query: dict[str, str | int] = {"prefix": f"{prefix}/" if prefix else "", "maxResults": 1}
+        query: dict[str, str | int] = {"prefix": folder(url).object, "maxResults": 1}
         return bool(self._page(url.bucket, query).get("items"))
+
+    # Moving contents
 
     def upload(self, path: Path, url: ObjectUrl) -> Json:
         """Store a file; the object. Large files go in pieces and survive a broken connection.
 
         Raises:
             NotFound: no such bucket.
+            FailedPrecondition: the file was changed meanwhile.
             Internal: what arrived is not what was sent.
         """
-        size = path.stat().st_size
-        with path.open("rb") as source:
-            if size > RESUMABLE_BYTES:
-                stored, checksum = self._resumable(source, size, url)
-            else:
-                stored, checksum = self._multipart(source.read(), url)
-        if int(stored.get("size", -1)) != path.stat().st_size or stored.get("crc32c", checksum) != checksum:
-            raise Internal(
-                f"{url} does not match {path}: {stored.get('size')} bytes with CRC32C {stored.get('crc32c')} "
-                f"arrived, {size} bytes with {checksum} were sent.",
-                hint="Was the file changed meanwhile? Send it again.",
-            )
-        return stored
+        return Upload(self.connection, url, resource={}, patience=Patience()).file(path).resource
 
     def download(self, url: ObjectUrl, write: Callable[[bytes], object]) -> None:
-        """Hand the object's content to `write`, piece by piece.
+        """Hand the object's content to `write`, piece by piece; what is stored packed comes unpacked.
 
         Raises:
             NotFound: no such object.
             Internal: the content does not fit the stored checksum.
         """
-        found = self._connection.call("GET", _object_path(url))
-        crc = _Crc()
-        query = {"alt": "media", "generation": found.get("generation", "")}
-        response = self._connection.send(
-            "GET", _object_path(url), query={key: value for key, value in query.items() if value}
-        )
-        received = 0
-        try:
-            while piece := response.read(_PIECE):
-                crc.add(piece)
-                write(piece)
-                received += len(piece)
-        except OSError as error:
-            raise Unavailable(f"The server broke off after {received} bytes of {url}: {error}.") from error
-        if received != int(found.get("size", received)) or found.get("crc32c", crc.text) != crc.text:
-            raise Internal(
-                f"{url} arrived damaged: {received} bytes with CRC32C {crc.text} in place of "
-                f"{found.get('size')} bytes with {found.get('crc32c')}.",
-                hint="Fetch it again.",
-            )
+        found = self._found(url)
+        checked = downloading.Checked(url, found)
+
+        def stored() -> Iterator[bytes]:
+            whole = int(found.get("size", 0))
+            for piece in downloading.pieces(
+                self.connection, url, found, start=0, end=whole, patience=Patience()
+            ):
+                checked.add(piece)
+                yield piece
+
+        packed = found.get("contentEncoding") == "gzip"
+        for piece in downloading.unpacked(stored()) if packed else stored():
+            write(piece)
+        checked.verify()
 
     def download_file(self, url: ObjectUrl, path: Path) -> None:
         """Write the object to `path`, which appears only when it is whole. Raises as `download`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as target:
-                self.download(url, target.write)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        downloading.Download(self.connection, url, self._found(url), patience=Patience()).file(path)
 
-    def copy(self, source: ObjectUrl, target: ObjectUrl) -> None:
-        """Copy within the server. Raises NotFound."""
-        path = f"{_object_path(source)}/rewriteTo/b/{_part(target.bucket)}/o/{_part(target.object)}"
-        query: dict[str, str | int] = {}
-        while not (answer := self._connection.call("POST", path, query=query, body={})).get("done"):
+    # Changing objects
+
+    def copy(
+        self, source: ObjectUrl, target: ObjectUrl, *, generation: str = "", only_new: bool = False
+    ) -> None:
+        """Copy within the server, whatever its size.
+
+        Args:
+            generation: Of the source; "" for the present one.
+            only_new: Whether the target must not exist yet.
+
+        Raises:
+            NotFound: no such object, or no bucket to copy to.
+            FailedPrecondition: the target exists and must not.
+        """
+        path = f"{object_path(source)}/rewriteTo/b/{part(target.bucket)}/o/{part(target.object)}"
+        query: dict[str, str | int] = {"ifGenerationMatch": 0} if only_new else {}
+        if generation:
+            query["sourceGeneration"] = generation
+        while True:
+            answer = self.connection.call("POST", path, query=query, body={}, timeout=_PATIENT_SECONDS)
+            if answer.get("done"):
+                return
             query["rewriteToken"] = answer["rewriteToken"]
 
-    def delete(self, url: ObjectUrl) -> None:
-        """Remove an object. Raises NotFound."""
-        read(self._connection.send("DELETE", _object_path(url)))
+    def delete(self, url: ObjectUrl, *, generation: str = "", patience: Patience | None = None) -> None:
+        """Remove an object.
+
+        Args:
+            generation: Remove it only while it is this one; "" for the present one.
+
+        Raises:
+            NotFound: no such object.
+            FailedPrecondition: it has been replaced.
+        """
+        query: dict[str, str | int] = {"ifGenerationMatch": generation} if generation else {}
+        repeated = False
+        while True:
+            try:
+                read(self.connection.send("DELETE", object_path(url), query=query))
+                return
+            except NotFound:
+                if repeated:  # the answer to the first time was lost
+                    return
+                raise
+            except PASSING as problem:
+                if patience is None:
+                    raise
+                patience.wait(problem)
+                repeated = True
+
+    def describe(self, url: ObjectUrl, metadata: Mapping[str, str], *, generation: str) -> None:
+        """Add to an object's metadata. Raises NotFound, FailedPrecondition when it has been replaced."""
+        self.connection.call(
+            "PATCH",
+            object_path(url),
+            query={"ifGenerationMatch": generation} if generation else {},
+            body={"metadata": dict(metadata)},
+        )
+
+    def _found(self, url: ObjectUrl) -> Json:
+        return self.connection.call("GET", object_path(url))
+
+    def _pages(self, url: ObjectUrl, more: Mapping[str, str]) -> Iterator[Json]:
+        query: dict[str, str | int] = {"prefix": url.object, **more}
+        while True:
+            page = self._page(url.bucket, query)
+            yield page
+            if not page.get("nextPageToken"):
+                return
+            query["pageToken"] = page["nextPageToken"]
 
     def _page(self, bucket: str, query: Mapping[str, str | int]) -> Json:
         try:
-            return self._connection.call("GET", f"/storage/v1/b/{_part(bucket)}/o", query=query)
+            return self.connection.call("GET", f"{bucket_path(bucket)}/o", query=query)
         except NotFound:
             raise no_bucket(bucket) from None
 
-    def _multipart(self, content: bytes, url: ObjectUrl) -> tuple[Json, str]:
-        crc = _Crc()
-        crc.add(content)
-        boundary = f"==============={uuid.uuid4().hex}=="
-        about = json.dumps({"crc32c": crc.text, "size": str(len(content))})
-        body = b"".join(
-            (
-                f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{about}\r\n".encode(),
-                f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n".encode(),
-                content,
-                f"\r\n--{boundary}--\r\n".encode(),
-            )
-        )
-        response = self._connection.send(
-            "POST",
-            f"/upload/storage/v1/b/{_part(url.bucket)}/o",
-            query={"uploadType": "multipart", "name": url.object},
-            headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
-            body=body,
-            timeout=300.0,
-        )
-        return json.loads(read(response)), crc.text
 
-    def _resumable(self, source: IO[bytes], size: int, url: ObjectUrl) -> tuple[Json, str]:
-        begun = self._connection.send(
-            "POST",
-            f"/upload/storage/v1/b/{_part(url.bucket)}/o",
-            query={"uploadType": "resumable", "name": url.object},
-            headers={
-                "Content-Type": "application/json; charset=UTF-8",
-                "X-Upload-Content-Length": str(size),
-            },
-            body=b"{}",
-        )
-        read(begun)
-        location = urlsplit(begun.headers.get("Location") or "")
-        session = f"{location.path}?{location.query}"
-        crc = _Crc()
-        hashed = sent = 0
-        failures = 0
-        while True:
-            source.seek(sent)
-            piece = source.read(RESUMABLE_BYTES)
-            if sent + len(piece) > hashed:  # a piece sent again is not counted again
-                crc.add(piece[hashed - sent :])
-                hashed = sent + len(piece)
-            headers = {"Content-Range": f"bytes {sent}-{sent + len(piece) - 1}/{size}"}
-            if hashed >= size:
-                headers["x-goog-hash"] = f"crc32c={crc.text}"
-            try:
-                answer = self._put(session, headers, piece)
-            except Unavailable:
-                failures += 1
-                if failures == _ATTEMPTS:
-                    raise
-                answer = self._put(session, {"Content-Range": f"bytes */{size}"}, b"")
-            if isinstance(answer, dict):
-                return answer, crc.text
-            sent = answer
-
-    def _put(self, session: str, headers: dict[str, str], piece: bytes) -> Json | int:
-        """Send a piece: the finished object, or how many bytes the server now has."""
-        response = self._connection.send(
-            "PUT", session, headers=headers, body=piece, timeout=300.0, accepted=(308,)
-        )
-        content = read(response)
-        if response.status == 308:
-            _, _, last = (response.headers.get("Range") or "").rpartition("-")
-            return int(last) + 1 if last else 0
-        stored: Json = json.loads(content)
-        return stored
-
-
-class _Crc:
-    """CRC32C as the Storage API writes it: base64 of four bytes, highest first."""
-
-    def __init__(self) -> None:
-        import google_crc32c  # 10 ms that only a transfer should pay
-
-        self._checksum: Any = google_crc32c.Checksum()
-
-    def add(self, piece: bytes) -> None:
-        self._checksum.update(piece)
-
-    @property
-    def text(self) -> str:
-        return base64.b64encode(self._checksum.digest()).decode()
+def folder(url: ObjectUrl) -> ObjectUrl:
+    """`url` as the prefix of what lies below it: with a final slash, or empty for the bucket."""
+    if not url.object or url.object.endswith("/"):
+        return url
+    return ObjectUrl(url.bucket, f"{url.object}/")
 
 
 def no_bucket(bucket: str) -> NotFound:
     """That a bucket is missing, and how to make it."""
     return NotFound(f"There is no bucket gs://{bucket}.", hint=f"Make it: mlengine storage mb gs://{bucket}")
-
-
-def _object_path(url: ObjectUrl) -> str:
-    return f"/storage/v1/b/{_part(url.bucket)}/o/{_part(url.object)}"
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")
