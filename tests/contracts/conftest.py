@@ -1,11 +1,14 @@
-"""What the contract tests share: the interpreters of the runtimes, in which models are trained and served."""
+"""What the contract tests share: an object store, and the interpreters of the runtimes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.object_store import S3Server, running_s3
 
 
 def runtime_interpreter(family: str, variable: str) -> Path:
@@ -32,3 +35,10 @@ def sklearn_python() -> Path:
 @pytest.fixture(scope="session")
 def tensorflow_python() -> Path:
     return runtime_interpreter("tensorflow", "MLENGINE_TEST_TENSORFLOW_PYTHON")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """One real server that speaks S3, for the whole run."""
+    with running_s3() as server:
+        yield server

@@ -14,12 +14,21 @@ import pytest
 
 from mlengine.backends.blobs_folder import FolderBlobs
 from mlengine.backends.blobs_memory import MemoryBlobs
+from mlengine.backends.blobs_object_store import open_object_store
 from mlengine.storage.blobs import PIECE, Blobs
+from tests.object_store import CREDENTIALS, S3Server
 
 
-@pytest.fixture(params=["folder", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return FolderBlobs(tmp_path / "blobs") if request.param == "folder" else MemoryBlobs()
+@pytest.fixture(params=["folder", "memory", "object store"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+    if request.param == "folder":
+        return FolderBlobs(tmp_path / "blobs")
+    if request.param == "memory":
+        return MemoryBlobs()
+    server: S3Server = request.getfixturevalue("s3")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return open_object_store(server.url(server.make_bucket(), "blobs"), spool=tmp_path / "spool")
 
 
 def broken(*chunks: bytes) -> Iterator[bytes]:
