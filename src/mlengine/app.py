@@ -31,11 +31,19 @@ from mlengine.settings import Settings, read_settings
 if TYPE_CHECKING:
     from mlengine.jobs.loop import JobLoop
     from mlengine.serving.loop import ServingLoop
+    from mlengine.storage.loop import CollectLoop
+    from mlengine.web.fork import Fork
     from mlengine.web.method import Call, Json
-    from mlengine.web.routing import Router
 
 # A Unix socket's path has at most 107 bytes on Linux, 103 on macOS; our longest file name takes 24 of them.
 _LONGEST_SOCKET_FOLDER = 78
+# Compiled into clients. More than are answered for today: other names would need a new authority.
+_CERTIFIED_NAMES = (
+    "www.googleapis.com",
+    "storage.googleapis.com",
+    "oauth2.googleapis.com",
+    "accounts.google.com",
+)
 # Uploads that nobody has gone on with for a week expire, as in Google's store.
 _FORGOTTEN_AFTER = timedelta(days=7)
 
@@ -46,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("process", choices=["serve", "control"])
     parser.add_argument("--host")
     parser.add_argument("--port")
+    parser.add_argument("--tls-port")
     parser.add_argument("--data-dir")
     given = vars(parser.parse_args(arguments))
     process = given.pop("process")
@@ -65,8 +74,11 @@ def serve(settings: Settings) -> int:
     Raises:
         FailedPrecondition: another server uses the data directory, or the port is taken.
     """
+    from mlengine.backends.certificates import Certificates, roots_file
+    from mlengine.backends.keys import job_secret, keys_folder
+    from mlengine.environments.proxies import STORAGE_HOSTS, https_proxy, no_proxy
     from mlengine.serving.gateway.process import run
-    from mlengine.serving.gateway.settings import GatewaySettings
+    from mlengine.serving.gateway.settings import GatewaySettings, Ports
 
     run_dir = settings.data_dir / "run"
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -75,11 +87,21 @@ def serve(settings: Settings) -> int:
         _lock(stack, run_dir / "server.lock", settings.data_dir, seconds=0.5)
         record = run_dir / "server.json"
 
-        def on_listening(port: int) -> None:
+        keys = keys_folder(settings.data_dir)
+        certificates = Certificates(keys, (settings.host, *_CERTIFIED_NAMES), system_clock)
+
+        def certificate() -> Path:
+            file = certificates.renew()
+            certificates.gather_roots(os.environ)
+            return file
+
+        def on_listening(ports: Ports) -> None:
             found = {
                 "pid": os.getpid(),
                 "host": settings.host,
-                "port": port,
+                "port": ports.plain,
+                "tlsPort": ports.tls,
+                "caFile": str(roots_file(keys)),
                 "started": to_text(system_clock()),
                 "version": mlengine.__version__,
             }
@@ -88,10 +110,16 @@ def serve(settings: Settings) -> int:
             partial.replace(record)
 
         stack.callback(record.unlink, missing_ok=True)
-        run(
+        return run(
             GatewaySettings(
                 host=settings.host,
                 port=settings.port,
+                tls_port=settings.tls_port,
+                certificate=certificate,
+                job_secret=job_secret(keys),
+                impersonated_hosts=STORAGE_HOSTS,
+                outer_proxy=https_proxy(os.environ),
+                outer_no_proxy=no_proxy(os.environ),
                 control_socket=str(sockets / "control.sock"),
                 admin_socket=str(sockets / "admin.sock"),
                 control_argv=(
@@ -108,7 +136,6 @@ def serve(settings: Settings) -> int:
             ),
             on_listening=on_listening,
         )
-    return 0
 
 
 def control(settings: Settings) -> int:
@@ -154,21 +181,28 @@ def _run(settings: Settings, tether: int | None) -> int:
 
 
 class Application:
-    """The control plane, wired: every service once, the loops, and the router over all methods.
+    """The control plane, wired: every service once, the loops, and the routers over all methods.
 
     Args:
         tether: File descriptor that reads end-of-file when the gateway is gone.
     """
 
-    router: Router
+    router: Fork
     jobs: JobLoop
     serving: ServingLoop
+    collect: CollectLoop
 
     def __init__(self, settings: Settings, *, tether: int | None) -> None:
-        from mlengine.backends.blobs_folder import FolderBlobs
+        from mlengine.access import methods as access_methods
+        from mlengine.access.domain import JobTokens
+        from mlengine.access.service import AccessService
+        from mlengine.access.signed_urls import SignedUrls
+        from mlengine.backends.blobs import open_blobs
+        from mlengine.backends.certificates import roots_file
         from mlengine.backends.database import open_database
         from mlengine.backends.executors.local import LocalExecutor
         from mlengine.backends.gateway_link import GatewayLink
+        from mlengine.backends.keys import job_secret, keys_folder
         from mlengine.backends.replicas import ReplicaTasks
         from mlengine.backends.workers import ChildWorkers
         from mlengine.jobs import methods as job_methods
@@ -182,15 +216,27 @@ class Application:
         from mlengine.operations.service import OperationService
         from mlengine.serving.loop import ServingLoop
         from mlengine.storage import methods as storage_methods
+        from mlengine.storage import xml_api
+        from mlengine.storage.loop import CollectLoop
+        from mlengine.storage.quotas import Quota
         from mlengine.storage.service import StorageService
+        from mlengine.web.fork import Fork
         from mlengine.web.method import Method
         from mlengine.web.projects import only_project
         from mlengine.web.routing import Router
 
         data, sockets = settings.data_dir, socket_folder(settings.data_dir)
+        keys = keys_folder(data)
         self._database = open_database(settings.database)
         logs = LogService(data / "logs", system_clock)
-        storage = StorageService(self._database, FolderBlobs(data / "blobs"), system_clock)
+        storage = StorageService(
+            self._database,
+            open_blobs(settings.blobs_url, data),
+            system_clock,
+            quota=Quota(objects=settings.storage_quota_objects, size=settings.storage_quota_bytes),
+            project=settings.project,
+        )
+        access = AccessService(self._database, system_clock)
         operations = OperationService(self._database)
         jobs = JobService(
             self._database,
@@ -212,6 +258,9 @@ class Application:
             endpoint=settings.endpoint,
             project=settings.project,
             machine=os.environ,
+            tokens=JobTokens(job_secret(keys)),
+            tls_port=settings.tls_port,
+            roots=roots_file(keys),
         )
         self.jobs = JobLoop(
             jobs,
@@ -236,6 +285,7 @@ class Application:
             *operation_methods.methods(operations),
             *log_methods.methods(logs),
             *storage_methods.methods(storage),
+            *access_methods.methods(access),
             Method(
                 id="mlengine.readyz",
                 verb="GET",
@@ -244,11 +294,15 @@ class Application:
                 summary="Whether the control plane can answer: its database does.",
             ),
         ]
-        self.router = Router(only_project(rows, settings.project))
+        signed = SignedUrls(access, system_clock)
+        self.router = Fork(
+            Router(only_project(rows, settings.project)), Router(xml_api.methods(storage, signed.admit))
+        )
+        self.collect = CollectLoop(storage, older_than=_FORGOTTEN_AFTER)
         self._threads = [
             threading.Thread(target=self.jobs.run, name="jobs", daemon=True),
             threading.Thread(target=self.serving.run, name="serving", daemon=True),
-            threading.Thread(target=storage.collect, args=[_FORGOTTEN_AFTER], name="collect", daemon=True),
+            threading.Thread(target=self.collect.run, name="collect", daemon=True),
         ]
 
     def start(self) -> None:
@@ -265,6 +319,7 @@ class Application:
         """End the loops and close the database; tasks and workers live on."""
         self.jobs.stop()
         self.serving.stop()
+        self.collect.stop()
         for thread in self._threads:
             thread.join(timeout=5)
         self._database.close()

@@ -22,20 +22,30 @@ class Settings:
     Attributes:
         host: Address to listen on; loopback only, as there are no tokens yet.
         port: TCP port; 0 takes a free one.
+        tls_port: TCP port for https; 0 takes port + 363 (8443 for 8080) if that is free, else any free one.
         data_dir: The one directory that holds all state.
         cache_dir: Built environments; may be deleted at any time when nothing runs.
         project: Id of the project that this server serves.
         database_url: SQLAlchemy URL; empty for SQLite in the data directory.
+        blobs_url: Object store for contents (s3://BUCKET/PREFIX, gs://…, az://…); empty for a folder in the
+            data directory.
         max_running_jobs: Jobs that run at once; the others wait in the queue.
+        storage_quota_bytes: Most bytes that the project's objects may have, noncurrent generations too;
+            0 sets no limit.
+        storage_quota_objects: Most objects and noncurrent generations of the project; 0 sets no limit.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
+    tls_port: int = 0
     data_dir: Path
     cache_dir: Path
     project: str = "local"
     database_url: str = ""
+    blobs_url: str = ""
     max_running_jobs: int = os.cpu_count() or 1
+    storage_quota_bytes: int = 0
+    storage_quota_objects: int = 0
 
     def __post_init__(self) -> None:
         check_project(self.project)
@@ -44,10 +54,14 @@ class Settings:
                 f"host is {self.host}: without access tokens this version listens on loopback only.",
                 hint="Use 127.0.0.1, and reach it from elsewhere through ssh -L.",
             )
-        if not 0 <= self.port <= 65535:
-            raise InvalidArgument(f"port is {self.port}; it must be between 0 and 65535.")
+        for name, port in (("port", self.port), ("tls_port", self.tls_port)):
+            if not 0 <= port <= 65535:
+                raise InvalidArgument(f"{name} is {port}; it must be between 0 and 65535.")
         if self.max_running_jobs < 1:
             raise InvalidArgument(f"max_running_jobs is {self.max_running_jobs}; at least 1 is needed.")
+        for name in ("storage_quota_bytes", "storage_quota_objects"):
+            if getattr(self, name) < 0:
+                raise InvalidArgument(f"{name} is {getattr(self, name)}; 0 sets no limit, less cannot be.")
 
     @property
     def endpoint(self) -> str:
@@ -80,10 +94,10 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> S
     for name, value in _file(Path(chosen["data_dir"]) / "mlengine.toml", known).items():
         chosen.setdefault(name, value)
     chosen.setdefault("cache_dir", _home(environment, "XDG_CACHE_HOME", ".cache"))
-    for name in ("host", "data_dir", "cache_dir", "project", "database_url"):
+    for name in ("host", "data_dir", "cache_dir", "project", "database_url", "blobs_url"):
         if name in chosen and not isinstance(chosen[name], str | Path):
             raise InvalidArgument(f"{name} is {chosen[name]!r}; it must be text.")
-    for name in ("port", "max_running_jobs"):
+    for name in ("port", "tls_port", "max_running_jobs", "storage_quota_bytes", "storage_quota_objects"):
         if name in chosen:
             if isinstance(chosen[name], bool | float):
                 raise InvalidArgument(f"{name} is {chosen[name]!r}; it must be a whole number.")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +25,15 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 @dataclass
 class Server:
-    """A server that can be killed and started again on the same port."""
+    """A server that can be killed and started again on the same port.
+
+    Attributes:
+        database_url: Where its rows are; empty for SQLite in `folder`.
+    """
 
     folder: Path
     port: int = 0
+    database_url: str = ""
     process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
@@ -33,6 +42,7 @@ class Server:
 
     def start(self) -> None:
         words = [sys.executable, "-m", "tests.clients.storage_server", str(self.folder), str(self.port)]
+        words += [self.database_url] if self.database_url else []
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.port = int(self.process.stdout.readline())
@@ -65,6 +75,23 @@ def pointed(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return server
 
 
+@pytest.fixture(scope="module")
+def key_file(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a service account's key, made by the server."""
+    accounts = f"{server.url}/v1/projects/demo-project/serviceAccounts"
+    account = _post(accounts, {"accountId": f"signer-{uuid.uuid4().hex[:8]}"})
+    key = _post(f"{accounts}/{account['email']}/keys", {})
+    path = tmp_path_factory.mktemp("keys") / "key.json"
+    path.write_bytes(base64.b64decode(key["privateKeyData"]))
+    return path
+
+
 @pytest.fixture
 def bucket_name() -> str:
     return f"b-{uuid.uuid4().hex[:12]}"
+
+
+def _post(url: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)

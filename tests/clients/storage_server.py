@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
 
+from mlengine.access import methods as access_methods
+from mlengine.access.service import AccessService
+from mlengine.access.signed_urls import SignedUrls
 from mlengine.backends.blobs_folder import FolderBlobs
 from mlengine.backends.database import open_database
 from mlengine.clock import system_clock
-from mlengine.storage.methods import methods
+from mlengine.storage import methods, xml_api
 from mlengine.storage.service import StorageService
+from mlengine.web.fork import Fork
 from mlengine.web.routing import Router
 
 
-def main(folder: Path, port: int) -> None:
-    """Serve what lies in `folder` on `port` (0: any), and print the port."""
-    service = StorageService(
-        open_database(f"sqlite:///{folder / 'mlengine.db'}"), FolderBlobs(folder / "blobs"), system_clock
-    )
+def say(port: int) -> None:
+    print(port, flush=True)
+
+
+def main(folder: Path, port: int, url: str = "", tell: Callable[[int], None] = say) -> None:
+    """Serve what lies in `folder` (rows: in the database `url`) on `port` (0: any), and tell the port."""
+    database = open_database(url or f"sqlite:///{folder / 'mlengine.db'}")
+    service = StorageService(database, FolderBlobs(folder / "blobs"), system_clock)
     service.collect(timedelta(days=7))
+    access = AccessService(database, system_clock)
+    apis = Router([*methods.methods(service), *access_methods.methods(access)])
+    router = Fork(apis, Router(xml_api.methods(service, SignedUrls(access, system_clock).admit)))
     listener = socket.create_server(("127.0.0.1", port), backlog=128)
-    print(listener.getsockname()[1], flush=True)
-    config = uvicorn.Config(Router(methods(service)), log_level="warning", lifespan="off", access_log=False)
+    tell(listener.getsockname()[1])
+    config = uvicorn.Config(router, log_level="warning", lifespan="off", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

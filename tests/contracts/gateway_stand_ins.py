@@ -90,7 +90,7 @@ class Worker(Process):
 
 
 class Gateway(Process):
-    """A gateway with a control plane of ours."""
+    """A gateway with a control plane of ours. The setting `keys`, a folder, gives it https and the proxy."""
 
     def __init__(self, folder: Path, *, loop: str = "uvloop", control: bool = True, **settings) -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ class Gateway(Process):
             "ready_line": control,
         } | settings
         super().__init__("gateway", json.dumps({"loop": loop, "settings": self.settings}))
-        self.port = int(self.line)
+        self.port, self.tls_port = map(int, self.line.split())
         if self.settings["ready_line"]:
             self.ready = self.child.stdout.readline().strip()
 
@@ -356,7 +356,21 @@ def _gateway(text: str) -> None:
     settings = {
         name: tuple(value) if isinstance(value, list) else value for name, value in order["settings"].items()
     }
-    run(GatewaySettings(**settings), lambda port: print(port, flush=True))
+    if keys := settings.pop("keys", None):
+        from mlengine.backends.certificates import Certificates
+        from mlengine.backends.keys import job_secret
+        from mlengine.clock import system_clock
+
+        certificates = Certificates(Path(keys), settings["impersonated_hosts"], system_clock)
+
+        def certificate() -> Path:
+            file = certificates.renew()
+            certificates.gather_roots({})
+            return file
+
+        settings |= {"certificate": certificate, "job_secret": job_secret(Path(keys))}
+
+    sys.exit(run(GatewaySettings(**settings), lambda ports: print(ports.plain, ports.tls, flush=True)))
 
 
 if __name__ == "__main__":

@@ -243,7 +243,7 @@ def test_a_large_answer_arrives_whole(gateway):
         (request(b"Long: " + b"x" * 66_000), 431),
         (request(b"Long: " + b"x" * 1_000_000), 431),
         (b"GET /" + b"x" * 66_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431),
-        (b"CONNECT localhost:1 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"CONNECT localhost:1 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
     ],
 )
 def test_what_is_not_proper_http_is_refused_and_the_connection_closed(gateway, text, code):

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -342,3 +343,24 @@ def test_predictions_go_on_while_the_control_plane_is_restarted(tmp_path, worker
     assert set(seen) == {200} and len(seen) > 10
     assert "The control plane was ended by SIGKILL; starting it again in 0.1 s." in text
     assert code == 0
+
+
+def test_a_control_plane_that_was_never_ready_ends_the_gateway_with_its_words_and_its_code(alone):
+    script = "import sys; sys.exit('the database is on fire') if sys.argv[1] == '1' else sys.exit(3)"
+    for argument, code in (("1", 1), ("2", 3)):
+        gateway = alone(control_argv=[sys.executable, "-c", script, argument])
+        _, text = gateway.child.communicate(timeout=20)
+
+        assert gateway.child.returncode == code
+        assert ("the database is on fire" in text) == (argument == "1")
+        assert f"ended with exit code {code} before it was ready" in text
+        assert "starting it again" not in text
+        assert not Path(gateway.settings["admin_socket"]).exists()
+
+
+def test_a_control_plane_that_cannot_be_started_at_all_ends_the_gateway(alone, tmp_path):
+    gateway = alone(control_argv=[str(tmp_path / "nowhere")])
+    _, text = gateway.child.communicate(timeout=20)
+
+    assert gateway.child.returncode == 1
+    assert "nowhere" in text

@@ -234,7 +234,7 @@ def test_a_reader_is_not_disturbed_by_a_delete(service: StorageService) -> None:
     assert sum(map(len, pieces)) == 3_000_000
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "x" * 1025, "한" * 342, "\ud800"])
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 1025, "한" * 342, "\ud800", "a\0b"])
 def test_a_name_that_no_object_may_have_is_refused(service: StorageService, name: str) -> None:
     with pytest.raises(InvalidArgument):
         service.write(url(name), [b"x"])

@@ -84,6 +84,8 @@ def test_an_unknown_setting_in_the_file_is_refused_with_the_nearest(
         ("max_running_jobs = 0", "at least 1"),
         ("port = 65536", "between 0 and 65535"),
         ("port = -1", "between 0 and 65535"),
+        ("tls_port = 65536", "tls_port is 65536; it must be between 0 and 65535"),
+        ('tls_port = "many"', "tls_port is 'many'; it must be a whole number"),
         ("project = 5", "project is 5; it must be text"),
         ('project = "UPPER"', "no project id"),
         ('host = "0.0.0.0"', "loopback only"),
@@ -101,3 +103,16 @@ def test_a_wrong_value_is_refused_by_name(
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_every_name_of_loopback_is_accepted(host: str, tmp_path: Path) -> None:
     assert Settings(host=host, data_dir=tmp_path, cache_dir=tmp_path).host == host
+
+
+def test_quotas_are_whole_numbers_and_none_unless_they_are_set(home: dict[str, str]) -> None:
+    unset = read_settings({}, home)
+    bounded = read_settings(
+        {}, home | {"MLENGINE_STORAGE_QUOTA_BYTES": "5000000000", "MLENGINE_STORAGE_QUOTA_OBJECTS": "7"}
+    )
+
+    assert (unset.storage_quota_bytes, unset.storage_quota_objects) == (0, 0)
+    assert (bounded.storage_quota_bytes, bounded.storage_quota_objects) == (5_000_000_000, 7)
+    for wrong in ("-1", "5 GB", "1.5"):
+        with pytest.raises(InvalidArgument, match="storage_quota_bytes"):
+            read_settings({}, home | {"MLENGINE_STORAGE_QUOTA_BYTES": wrong})

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mlengine.errors import Conflict, FailedPrecondition, Unavailable
 
-HEAD = "0001"
+HEAD = "0002"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program takes for a lock of its own in the same PostgreSQL database.
 _MIGRATION_LOCK = 0x6D6C_656E_6769_6E65

@@ -8,8 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from mlengine.access.domain import JobTokens
+from mlengine.backends.keys import write_private
 from mlengine.environments import launcher_environment, trainer_environment
+from mlengine.environments.contract import Access, gsutil_settings
 from mlengine.jobs.domain import MASTER, Job, TrainingInput
 from mlengine.jobs.executor import Task
 from mlengine.names import ObjectUrl
@@ -23,7 +27,11 @@ class ReplicaTasks:
         root: Folder in which each task gets one of its own, for packages, environment and home.
         cache_dir: Where built runtimes are.
         endpoint: This server, as a job reaches it ("http://127.0.0.1:8080").
+        project: The project's id.
         machine: The server's own environment; what describes the machine is passed on.
+        tokens: Makes the token of each job.
+        tls_port: This server's port for https; 0 where it has none.
+        roots: File of the authorities that clients of this server trust.
     """
 
     def __init__(
@@ -35,6 +43,9 @@ class ReplicaTasks:
         endpoint: str,
         project: str,
         machine: Mapping[str, str],
+        tokens: JobTokens,
+        tls_port: int,
+        roots: Path,
     ) -> None:
         self._root = root
         self._storage = storage
@@ -42,6 +53,9 @@ class ReplicaTasks:
         self._endpoint = endpoint
         self._project = project
         self._machine = machine
+        self._tokens = tokens
+        self._tls_port = tls_port
+        self._roots = roots
 
     def prepare(self, job: Job) -> Task:
         """Stage what `job` needs; doing it twice is harmless.
@@ -67,13 +81,13 @@ class ReplicaTasks:
                 temporary=folder / "tmp",
                 runtime_version=training.runtime_version,
                 machine=self._machine,
+                access=self._access(job, folder),
             ),
             "task_dir": str(folder),
             "cache_dir": str(self._cache_dir),
         }
-        partial = folder / "spec.partial"
-        partial.write_text(json.dumps(spec))
-        partial.replace(folder / "spec.json")
+        # The job's token is in it.
+        write_private(folder / "spec.json", json.dumps(spec).encode())
         return Task(
             task_id=job.task_id,
             argv=(sys.executable, "-m", "mlengine.backends.launcher", str(folder / "spec.json")),
@@ -85,6 +99,22 @@ class ReplicaTasks:
     def discard(self, job: Job) -> None:
         """Take away what was staged for `job`, of which nothing runs any more."""
         shutil.rmtree(self._root / job.task_id, ignore_errors=True)
+
+    def _access(self, job: Job, folder: Path) -> Access | None:
+        if not self._tls_port:
+            return None
+        boto_config = folder / "boto.cfg"
+        boto_config.write_text(
+            gsutil_settings(
+                host=urlsplit(self._endpoint).hostname or "",
+                tls_port=self._tls_port,
+                roots=self._roots,
+                project=self._project,
+                state=folder / "home" / ".gsutil",
+            )
+        )
+        token = self._tokens.issue(job.name.job)
+        return Access(token=token, roots=self._roots, boto_config=boto_config)
 
     def _fetch_packages(self, training: TrainingInput, folder: Path) -> list[Path]:
         paths: list[Path] = []

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from mlengine.environments.catalogue import legacy
+from mlengine.environments.proxies import LOOPBACK_HOSTS, PROXY_VARIABLES, no_proxy, proxies_of_job
 
 # What belongs to the machine and not to whoever started the server on it. Everything else stays out of jobs:
 # above all credentials, which Google's libraries would find and send to our storage.
 _MACHINE = {
     *("PATH", "LANG", "TZ", "USER", "LOGNAME", "LD_LIBRARY_PATH"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-    *(
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "all_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "ALL_PROXY",
-    ),
+    *PROXY_VARIABLES,
+    *("no_proxy", "NO_PROXY"),
 }
 _MACHINE_PREFIXES = ("LC_", "CUDA_", "NVIDIA_")
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a job needs for clients that cannot be told of another server: a proxy, and whom to trust.
+
+    Args:
+        token: The job's own; by it the proxy knows the job.
+        roots: File of the authorities to trust, ours among them.
+        boto_config: gsutil's settings.
+    """
+
+    token: str
+    roots: Path
+    boto_config: Path
 
 
 def trainer_environment(
@@ -44,6 +52,7 @@ def trainer_environment(
     trial_id: str = "",
     cluster: Mapping[str, Sequence[str]] | None = None,
     machine: Mapping[str, str] | None = None,
+    access: Access | None = None,
 ) -> dict[str, str]:
     """The whole environment of one replica.
 
@@ -60,12 +69,18 @@ def trainer_environment(
         trial_id: The tuning trial it belongs to; "" outside tuning.
         cluster: Addresses ("host:port") by task type. None for a job of one replica.
         machine: The server's own environment, of which only what describes the machine is taken.
+        access: What clients need that insist on https; None where the server has none.
     """
     env = machine_variables(machine or {})
-    if any(env.get(name) for name in _PROXIES):
-        host = urlsplit(storage_endpoint).hostname or ""
-        past = [*env.get("no_proxy", env.get("NO_PROXY", "")).split(","), host, "127.0.0.1", "localhost"]
-        env["no_proxy"] = env["NO_PROXY"] = ",".join(dict.fromkeys(filter(None, past)))
+    straight = (urlsplit(storage_endpoint).hostname or "", *LOOPBACK_HOSTS, *_hosts(cluster or {}))
+    if access:
+        for name in PROXY_VARIABLES:
+            env.pop(name, None)
+        env |= _access_variables(access, storage_endpoint, machine=machine or {}, straight=straight)
+    elif any(env.get(name) for name in PROXY_VARIABLES):
+        env["no_proxy"] = env["NO_PROXY"] = ",".join(
+            dict.fromkeys(filter(None, [*no_proxy(env).split(","), *straight]))
+        )
     env |= {"HOME": str(home), "TMPDIR": str(temporary)}
     env |= storage_variables(storage_endpoint, project=project)
     env |= {
@@ -122,6 +137,52 @@ def storage_variables(endpoint: str, *, project: str) -> dict[str, str]:
         "GOOGLE_CLOUD_PROJECT": project,
         "NO_GCE_CHECK": "true",  # else gcsfs seeks a metadata server: 12 s where packets vanish
     }
+
+
+def gsutil_settings(*, host: str, tls_port: int, roots: Path, project: str, state: Path) -> str:
+    """gsutil's file of settings, by which `gs://` means our storage.
+
+    Args:
+        host: Name or address of our server.
+        tls_port: Its port for https: gsutil speaks nothing else.
+        roots: File of the authorities to trust.
+        project: The project's id.
+        state: A folder in which gsutil keeps what it knows of unfinished transfers.
+    """
+    return (
+        "[Credentials]\n"
+        f"gs_json_host = {host}\n"
+        f"gs_json_port = {tls_port}\n"
+        f"gs_host = {host}\n"
+        f"gs_port = {tls_port}\n"
+        "[Boto]\n"
+        f"ca_certificates_file = {roots}\n"
+        "[GSUtil]\n"
+        "prefer_api = json\n"
+        f"default_project_id = {project}\n"
+        f"state_dir = {state}\n"
+        "check_hashes = always\n"
+    )
+
+
+def _access_variables(
+    access: Access, endpoint: str, *, machine: Mapping[str, str], straight: tuple[str, ...]
+) -> dict[str, str]:
+    """What makes `gs://` in TensorFlow and gsutil mean our storage: they take no other address."""
+    proxy = f"http://job:{quote(access.token)}@{urlsplit(endpoint).netloc}"
+    return proxies_of_job(machine, proxy=proxy, straight=straight) | {
+        # libcurl in TensorFlow; requests; OpenSSL in Python, Go and Rust; httplib2
+        **dict.fromkeys(
+            ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTPLIB2_CA_CERTS"), str(access.roots)
+        ),
+        "GOOGLE_AUTH_TOKEN_FOR_TESTING": access.token,  # else TensorFlow seeks a metadata server
+        "BOTO_CONFIG": str(access.boto_config),
+    }
+
+
+def _hosts(cluster: Mapping[str, Sequence[str]]) -> list[str]:
+    """The hosts of a cluster; the processes of a job talk to each other without any proxy."""
+    return [address.rpartition(":")[0].strip("[]") for addresses in cluster.values() for address in addresses]
 
 
 def first_task_type(runtime_version: str) -> str:

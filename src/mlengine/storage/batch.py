@@ -77,6 +77,8 @@ class Batch:
         answer = method.handler(
             Call(
                 path=path,
+                verb=words[0],
+                target=words[1],
                 query=dict(parse_qsl(target.query, keep_blank_values=True)),
                 headers=headers,
                 base_url=outer.base_url,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlengine.clock import Clock
 from mlengine.database import Database
-from mlengine.errors import AlreadyExists, Conflict
+from mlengine.errors import AlreadyExists, Conflict, NotFound
 from mlengine.names import check_bucket, check_project
 from mlengine.storage import store
 from mlengine.storage.changing import Changes
@@ -15,12 +15,30 @@ from mlengine.storage.domain import ANY, Bucket, Conditions
 
 
 class BucketService:
-    """Buckets. Every verb raises NotFound for one that is not there."""
+    """Buckets. Every verb raises NotFound for one that is not there.
 
-    def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:
+    Args:
+        project: The one project that may have buckets here; empty for any.
+    """
+
+    def __init__(self, database: Database, changes: Changes, clock: Clock, *, project: str = "") -> None:
         self._database = database
         self._changes = changes
         self._clock = clock
+        self._project = project
+
+    def project(self, asked: str) -> str:
+        """The project that a request means; without saying so, the one of this server.
+
+        Raises:
+            NotFound: there is another one here.
+        """
+        if self._project and asked not in ("", self._project):
+            raise NotFound(
+                f"There is no project '{asked[:80]}' on this server.",
+                hint=f"Its project id is '{self._project}': set GOOGLE_CLOUD_PROJECT or MLENGINE_PROJECT.",
+            )
+        return asked or self._project
 
     def create(
         self,
@@ -30,21 +48,24 @@ class BucketService:
         location: str = "US",
         storage_class: str = "STANDARD",
         labels: Mapping[str, str] | None = None,
+        versioning: bool = False,
     ) -> Bucket:
         """Make an empty bucket.
 
         Raises:
+            NotFound: no such project.
             AlreadyExists: the name is taken, here or in another project.
         """
         now = self._clock()
         bucket = Bucket(
             name=check_bucket(name),
-            project=check_project(project),
+            project=check_project(self.project(project)),
             created=now,
             updated=now,
             location=location,
             storage_class=storage_class,
             labels=dict(labels or {}),
+            versioning=versioning,
         )
         with self._changes.begin() as change:
             taken = store.find_bucket(change.db, name)
@@ -53,7 +74,7 @@ class BucketService:
                 return bucket
         whose = (
             "Your project owns it."
-            if taken.project == project
+            if taken.project == bucket.project
             else "Bucket names are unique in the whole server."
         )
         raise AlreadyExists(f"There is a bucket '{name}' already.", hint=whose)
@@ -70,12 +91,17 @@ class BucketService:
         return bucket
 
     def list(self, project: str, *, prefix: str = "", after: str = "", limit: int = 1000) -> list[Bucket]:
-        """At most `limit` of a project's buckets by name, those past the name `after`."""
+        """At most `limit` of a project's buckets by name, those past the name `after`.
+
+        Raises:
+            NotFound: no such project.
+        """
+        project = self.project(project)
         with self._database.read() as db:
             return store.buckets(db, project, prefix=prefix, after=after, limit=limit)
 
     def change(self, name: str, change: Callable[[Bucket], Bucket], conditions: Conditions = ANY) -> Bucket:
-        """Change what may change of a bucket: labels and storage class.
+        """Change what may change of a bucket: labels, storage class and versioning.
 
         Raises:
             PreconditionFailed: a condition does not hold.
@@ -98,5 +124,10 @@ class BucketService:
             conditions.check(store.get_bucket(change.db, name, lock=True))
             if store.has_objects(change.db, name):
                 raise Conflict(f"The bucket {name} is not empty.", hint="Delete its objects first.")
+            if store.has_noncurrent(change.db, name):
+                raise Conflict(
+                    f"The bucket {name} is not empty: it holds noncurrent generations.",
+                    hint="List them with versions=true, and delete each by its generation.",
+                )
             change.dropped.extend(store.remove_uploads_of(change.db, name))
             store.remove_bucket(change.db, name)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Self
 
 from mlengine.errors import InvalidArgument, NotModified, PreconditionFailed
@@ -21,6 +22,7 @@ class Bucket:
     """A named set of objects that belongs to a project. Names are unique in the whole server.
 
     Attributes:
+        versioning: Whether objects that are replaced or deleted are kept as noncurrent generations.
         metageneration: Grows by one with each change of the bucket's own data.
     """
 
@@ -31,6 +33,7 @@ class Bucket:
     location: str = "US"
     storage_class: str = "STANDARD"
     labels: Mapping[str, str] = field(default_factory=dict)
+    versioning: bool = False
     metageneration: int = 1
 
 
@@ -70,6 +73,7 @@ class Object:
         crc32c: CRC-32C of the content.
         md5: Hexadecimal MD5; empty for a composed object, as in Google's store.
         components: Number of objects it was composed of; 0 if it was not.
+        deleted: When it was replaced or deleted in a versioned bucket; None for a live object.
     """
 
     bucket: str
@@ -84,6 +88,7 @@ class Object:
     metageneration: int = 1
     components: int = 0
     attributes: Attributes = field(default_factory=Attributes)
+    deleted: datetime | None = None
 
     @property
     def url(self) -> ObjectUrl:
@@ -170,9 +175,12 @@ class ListQuery:
     Attributes:
         delimiter: Names that hold it past the prefix are folded into one prefix each.
         start, end: Half-open range of names; empty for no bound.
-        token: The UTF-8 name at which this page starts, as the previous one told; empty for the first.
+        token: Where this page starts, as the previous one told; empty for the first. The UTF-8 name, and
+            behind a byte 0xFF the generation, if earlier ones of the same name have been listed.
         limit: Most entries (objects and prefixes together).
         trailing: Also list objects that end in the delimiter and are themselves a prefix ("folder markers").
+        versions: Also list noncurrent generations.
+        glob: List only objects, and prefixes, whose whole name is like this; empty for all. See `globs`.
     """
 
     prefix: str = ""
@@ -182,6 +190,8 @@ class ListQuery:
     token: bytes = b""
     limit: int = 1000
     trailing: bool = False
+    versions: bool = False
+    glob: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +220,74 @@ class Span:
     last: bool = False
 
 
+class Kind(StrEnum):
+    """What can be wrong with what is stored."""
+
+    MISSING = "MISSING"
+    WRONG_SIZE = "WRONG_SIZE"
+    WRONG_CONTENT = "WRONG_CONTENT"
+    UNREFERENCED = "UNREFERENCED"
+    COUNT = "COUNT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        subject: The object with its generation, the blob or the project.
+        detail: What is wrong with it.
+        repaired: Whether it is right again.
+    """
+
+    kind: Kind
+    subject: str
+    detail: str
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One page of the proof that rows and blobs agree.
+
+    Attributes:
+        objects: Objects and noncurrent generations that were looked at.
+        size: Bytes of contents that were read.
+        token: Where the next page begins; empty after the last.
+    """
+
+    objects: int = 0
+    size: int = 0
+    findings: tuple[Finding, ...] = ()
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of the numbered contents that will be joined into an object.
+
+    Attributes:
+        number: Its place among the others, from 1 on; gaps are allowed.
+        blob: Key of its content in the blob store.
+        size: Length in bytes.
+        crc32c: CRC-32C of the content.
+        md5: Hexadecimal MD5, by which the client refers to it.
+        stored: When it had come.
+    """
+
+    number: int
+    blob: str
+    size: int
+    crc32c: int
+    md5: str
+    stored: datetime
+
+
 def check_name(name: str) -> str:
     """`name` itself, when an object may be called so. Any character may occur, slashes and dots too.
 
     Raises:
-        InvalidArgument: it is empty, ".", "..", too long, or no Unicode text.
+        InvalidArgument: it is empty, ".", "..", too long, holds a NUL, or is no Unicode text.
     """
     try:
         size = len(name.encode())
@@ -222,6 +295,8 @@ def check_name(name: str) -> str:
         raise InvalidArgument(f"The object name {name[:80]!r} is no valid Unicode text.") from None
     if not name:
         raise InvalidArgument("The object needs a name.", hint="Give it as name=… or in the JSON part.")
+    if "\0" in name:
+        raise InvalidArgument(f"The object name {name[:80]!r} holds a NUL character.")
     if name in (".", ".."):
         raise InvalidArgument(f"No object may be called '{name}'.")
     if size > LONGEST_NAME:

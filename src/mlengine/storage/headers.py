@@ -10,7 +10,7 @@ from datetime import UTC
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from mlengine.errors import InvalidArgument, RangeNotSatisfiable
+from mlengine.errors import InvalidArgument, NotModified, PreconditionFailed, RangeNotSatisfiable
 from mlengine.storage.domain import Hashes, Object, Span
 from mlengine.storage.wire import Json, crc32c_text, md5_text, object_etag, text_of
 
@@ -67,6 +67,12 @@ def upload_span(headers: Mapping[str, str]) -> Span:
     return span
 
 
+def body_length(fields: Mapping[str, str]) -> int | None:
+    """Length of the body, if the sender tells."""
+    text = fields.get("content-length", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
     """The span that a `Range` header asks for, as far as it exists; None for the whole content.
 
@@ -89,13 +95,36 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     return start, end
 
 
+def check_tags(fields: Mapping[str, str], found: Object) -> None:
+    """Compare with `If-Match` and `If-None-Match` of a request that reads; header names in small letters.
+
+    Raises:
+        PreconditionFailed: the client wants another state of the object.
+        NotModified: it has this one already.
+    """
+    tag = object_etag(found)
+    wanted, unwanted = (_tags(fields.get(name, "")) for name in ("if-match", "if-none-match"))
+    if wanted and not wanted & {tag, "*"}:
+        raise PreconditionFailed(f"{found.url} is no longer what If-Match names: its ETag is {tag}.")
+    if unwanted & {tag, "*"}:
+        raise NotModified(f"{found.url} is what If-None-Match names.")
+
+
+def asked_range(fields: Mapping[str, str], found: Object) -> str:
+    """The `Range` of a request, unless it is only meant for another state of the object (`If-Range`)."""
+    condition = fields.get("if-range", "").strip()
+    if condition not in ("", f'"{object_etag(found)}"', _date(found)):
+        return ""
+    return fields.get("range", "")
+
+
 def download_headers(found: Object) -> dict[str, str]:
     """The header fields that go with a content."""
     hashes = [f"crc32c={crc32c_text(found.crc32c)}", *([f"md5={md5_text(found.md5)}"] if found.md5 else [])]
     said = found.attributes
     headers = {
         "etag": f'"{object_etag(found)}"',
-        "last-modified": format_datetime(found.updated.astimezone(UTC), usegmt=True),
+        "last-modified": _date(found),
         "accept-ranges": "bytes",
         "x-goog-hash": ",".join(hashes),
         "x-goog-generation": str(found.generation),
@@ -127,6 +156,14 @@ def upload_url(base_url: str, bucket: str, upload_id: str) -> str:
     """Where the next bytes of an upload go."""
     path = f"/upload/storage/v1/b/{quote(bucket, safe='')}/o"
     return f"{base_url}{path}?uploadType=resumable&upload_id={upload_id}"
+
+
+def _date(found: Object) -> str:
+    return format_datetime(found.updated.astimezone(UTC), usegmt=True)
+
+
+def _tags(field: str) -> set[str]:
+    return {tag.strip().removeprefix("W/").strip('"') for tag in field.split(",") if tag.strip()}
 
 
 def _decoded(text: str, length: int, name: str) -> bytes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from mlengine.errors import InvalidArgument
 from mlengine.names import ObjectUrl
 from mlengine.storage import headers, wire
-from mlengine.storage.domain import Attributes, Object
+from mlengine.storage.domain import Attributes, Conditions, Object
 from mlengine.storage.multipart import MultipartReader, boundary_of
 from mlengine.storage.service import StorageService
 from mlengine.storage.uploads import Standing
@@ -46,21 +46,33 @@ class Media:
         )
         if standing.done:
             return wire.object_json(standing.done, call.base_url)
-        return _unfinished(standing, plain=call.headers.get("x-guploader-no-308") == "yes")
+        return unfinished(standing, call)
 
     def cancel(self, call: Call) -> Reply:
         """Drop an upload; 499 is what Google answers to that."""
         self._service.uploads.cancel(call.path["bucket"], call.query.get("upload_id", ""))
         return Reply(status=499)
 
-    def download(self, call: Call) -> Reply:
-        """The content of an object, or a range of it; gzip is undone for whoever does not take it."""
+    def download(
+        self,
+        call: Call,
+        conditions: Conditions | None = None,
+        describe: Callable[[Object], dict[str, str]] = headers.download_headers,
+    ) -> Reply:
+        """The content of an object, or a range of it; gzip is undone for whoever does not take it.
+
+        Args:
+            conditions: What must hold; None for what the query asks.
+            describe: The header fields that go with it.
+        """
         accepts_gzip = "gzip" in call.headers.get("accept-encoding", "")
         partial: list[tuple[int, int]] = []
 
         def span(found: Object) -> tuple[int, int]:
+            headers.check_tags(call.headers, found)
             unpack = found.attributes.content_encoding == "gzip" and not accepts_gzip
-            wanted = None if unpack else headers.byte_range(call.headers.get("range", ""), found.size)
+            asked = "" if unpack else headers.asked_range(call.headers, found)
+            wanted = headers.byte_range(asked, found.size)
             partial[:] = [wanted] if wanted else []
             return wanted or (0, found.size)
 
@@ -68,9 +80,9 @@ class Media:
             ObjectUrl(call.path["bucket"], call.path["object"]),
             span=span,
             generation=wire.number(call.query, "generation"),
-            conditions=wire.conditions(call.query),
+            conditions=wire.conditions(call.query) if conditions is None else conditions,
         )
-        fields = headers.download_headers(found)
+        fields = describe(found)
         # As a field of its own, or the framework would add a charset to it.
         fields["content-type"] = headers.header(found.attributes.content_type) or "application/octet-stream"
         if found.attributes.content_encoding == "gzip" and not accepts_gzip:
@@ -98,6 +110,7 @@ class Media:
             attributes=attributes,
             conditions=wire.conditions(call.query),
             claimed=headers.claimed_hashes(call.headers, {}),
+            expected=headers.body_length(call.headers),
         )
         return wire.object_json(new, call.base_url)
 
@@ -155,10 +168,10 @@ def _json(raw: bytes) -> Json:
     return Call(path={}, body=iter((raw,))).json()
 
 
-def _unfinished(standing: Standing, *, plain: bool) -> Reply:
+def unfinished(standing: Standing, call: Call) -> Reply:
     """How an upload stands: 308, or for clients that would follow that as a redirection, 200 with a note."""
     fields = {"range": f"bytes=0-{standing.received - 1}"} if standing.received else {}
-    if plain:
+    if call.headers.get("x-guploader-no-308") == "yes":
         return Reply(headers=fields | {"x-http-status-code-override": "308"})
     return Reply(status=308, headers=fields)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from mlengine.errors import InvalidArgument, NotModified, RangeNotSatisfiable
 from mlengine.names import ObjectUrl
-from mlengine.storage import wire
+from mlengine.storage import formalities, headers, wire
 from mlengine.storage.batch import Batch
 from mlengine.storage.domain import Bucket, Object
 from mlengine.storage.media import Media
 from mlengine.storage.partial import masked, parse_mask
+from mlengine.storage.quotas import QuotaExceeded
 from mlengine.storage.service import Source, StorageService
 from mlengine.web.envelope import envelope, http_code
 from mlengine.web.method import Call, Handler, Json, Method, Reply
@@ -18,9 +19,10 @@ _OBJECT = _BUCKET + "/o/{object+}"
 
 
 def methods(service: StorageService) -> list[Method]:
-    """The rows of `storage.buckets`, `storage.objects` and the batch."""
+    """The rows of the JSON API, the batch and our own."""
     media = Media(service)
-    small = [*_bucket_rows(service), *_object_rows(service, media)]
+    formal = [_row(*row) for row in formalities.rows(service)]
+    small = [*_bucket_rows(service), *_object_rows(service, media), *formal]
     batch = Method(
         id="storage.batch",
         verb="POST",
@@ -28,7 +30,7 @@ def methods(service: StorageService) -> list[Method]:
         handler=Batch(small).run,
         summary="Many calls that move no contents, in one request.",
     )
-    return [*small, *_media_rows(media), batch]
+    return [*small, *_media_rows(media), batch, _fsck_row(service)]
 
 
 def _bucket_rows(service: StorageService) -> list[Method]:
@@ -39,15 +41,14 @@ def _bucket_rows(service: StorageService) -> list[Method]:
         name = resource.get("name")
         if not isinstance(name, str):
             raise InvalidArgument("The bucket needs a name.", hint='Send {"name": "…"}.')
-        if not call.query.get("project"):
+        project = buckets.project(call.query.get("project", ""))
+        if not project:
             raise InvalidArgument(
                 "Required parameter: project.", hint="Set GOOGLE_CLOUD_PROJECT, or name a project."
             )
         # What a bucket cannot do is refused before it is made.
         now = service.now()
-        asked = wire.changed_bucket(
-            Bucket(name=name, project=call.query["project"], created=now, updated=now), resource
-        )
+        asked = wire.changed_bucket(Bucket(name=name, project=project, created=now, updated=now), resource)
         location = resource.get("location") or asked.location
         bucket = buckets.create(
             name,
@@ -55,6 +56,7 @@ def _bucket_rows(service: StorageService) -> list[Method]:
             location=str(location).upper(),
             storage_class=asked.storage_class,
             labels=asked.labels,
+            versioning=asked.versioning,
         )
         return wire.bucket_json(bucket, call.base_url)
 
@@ -83,22 +85,12 @@ def _bucket_rows(service: StorageService) -> list[Method]:
         buckets.delete(call.path["bucket"], wire.conditions(call.query))
         return Reply(status=204)
 
-    def layout(call: Call) -> Json:
-        return wire.layout_json(buckets.get(call.path["bucket"]))
-
     return [
         _row("storage.buckets.insert", "POST", "/storage/v1/b", insert, "Make a bucket."),
         _row("storage.buckets.list", "GET", "/storage/v1/b", list_, "A project's buckets, a page at a time."),
         _row("storage.buckets.get", "GET", _BUCKET, get, "One bucket."),
-        _row("storage.buckets.patch", "PATCH", _BUCKET, patch, "Change a bucket's labels or storage class."),
+        _row("storage.buckets.patch", "PATCH", _BUCKET, patch, "Change labels, class or versioning."),
         _row("storage.buckets.delete", "DELETE", _BUCKET, delete, "Delete an empty bucket."),
-        _row(
-            "storage.buckets.getStorageLayout",
-            "GET",
-            _BUCKET + "/storageLayout",
-            layout,
-            "Whether a bucket has real folders (none has).",
-        ),
     ]
 
 
@@ -111,6 +103,7 @@ def _object_rows(service: StorageService, media: Media) -> list[Method]:
             generation=wire.number(call.query, "generation"),
             conditions=wire.conditions(call.query),
         )
+        headers.check_tags(call.headers, found)
         return wire.object_json(found, call.base_url)
 
     def list_(call: Call) -> Json:
@@ -224,6 +217,25 @@ def _media_rows(media: Media) -> list[Method]:
     return rows
 
 
+def _fsck_row(service: StorageService) -> Method:
+    def fsck(call: Call) -> Json:
+        asked = call.json()
+        report = service.checks.page(
+            wire.text_of(asked, "pageToken"),
+            checksums=wire.flag(asked, "checksums"),
+            repair=wire.flag(asked, "repair"),
+        )
+        return wire.report_json(report)
+
+    return _row(
+        "mlengine.storage.fsck",
+        "POST",
+        "/mlengine/v1/storage:fsck",
+        fsck,
+        "Prove that objects, contents and counters agree, a page at a time.",
+    )
+
+
 def _copied(service: StorageService, call: Call) -> Object:
     resource = call.json()
     return service.copy(
@@ -252,7 +264,7 @@ def _row(method_id: str, verb: str, path: str, handler: Handler, summary: str) -
 
 
 def _finished(handler: Handler) -> Handler:
-    """`handler` with what every method here knows: `fields`, and two outcomes that are no JSON errors."""
+    """`handler` with what every method here knows: `fields`, and outcomes that are no common JSON errors."""
 
     def finished(call: Call) -> Json | Reply:
         mask = parse_mask(call.query["fields"]) if call.query.get("fields", "").strip() else {}
@@ -261,8 +273,18 @@ def _finished(handler: Handler) -> Handler:
         except NotModified as problem:
             return Reply(status=http_code(problem))
         except RangeNotSatisfiable as problem:
-            headers = {"content-range": f"bytes */{problem.size}"}
-            return Reply(content=envelope(problem), status=http_code(problem), headers=headers)
+            span = {"content-range": f"bytes */{problem.size}"}
+            return Reply(content=envelope(problem), status=http_code(problem), headers=span)
+        except QuotaExceeded as problem:
+            return _over_quota(problem)
         return masked(answer, mask) if isinstance(answer, dict) else answer
 
     return finished
+
+
+def _over_quota(problem: QuotaExceeded) -> Reply:
+    # Not 429: clients would send the same again and again for minutes, and waiting makes no room.
+    content = envelope(problem)
+    content["error"]["code"] = 413
+    content["error"]["errors"][0]["reason"] = "quotaExceeded"
+    return Reply(content=content, status=413)

@@ -6,13 +6,9 @@ it replaces for deletion, and only then is that one deleted. So an object is the
 
 from __future__ import annotations
 
-import builtins
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
-from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import Connection
@@ -21,11 +17,12 @@ from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.errors import Internal, InvalidArgument, NotFound, Problem
 from mlengine.names import ObjectUrl
-from mlengine.storage import store
+from mlengine.storage import store, store_listing
 from mlengine.storage.blobs import Blobs, Pieces
 from mlengine.storage.buckets import BucketService
-from mlengine.storage.changing import Changes
-from mlengine.storage.collecting import Collected, collect
+from mlengine.storage.changing import Change, Changes
+from mlengine.storage.checking import Checks
+from mlengine.storage.collecting import ABANDONED_AFTER, Collected, collect
 from mlengine.storage.domain import (
     ANY,
     MOST_SOURCES,
@@ -38,8 +35,10 @@ from mlengine.storage.domain import (
     Object,
     check_name,
 )
+from mlengine.storage.folders import Folders
 from mlengine.storage.hashing import Digest
-from mlengine.storage.tree import plan_tree, write_tree
+from mlengine.storage.parts import Parts
+from mlengine.storage.quotas import NO_QUOTA, Quota
 from mlengine.storage.uploads import Uploads
 
 _ATTEMPTS = 5  # to open an object that others keep replacing
@@ -54,23 +53,36 @@ class Source:
     conditions: Conditions = ANY
 
 
-class StorageService:
+class StorageService(Folders):
     """Objects. Every verb raises NotFound for a bucket or object that is not there.
+
+    A verb that takes a `generation` means the live object without one, and with one that generation, be it
+    live or noncurrent.
+
+    Args:
+        quota: How much each project may store.
+        project: The one project that may have buckets here; empty for any.
 
     Attributes:
         buckets: What can be done with buckets themselves.
-        uploads: Uploads in several requests.
+        uploads: Uploads in several requests, one after the other.
+        parts: Uploads in numbered parts, which may come in any order and at once.
+        checks: The proof that rows and blobs agree.
     """
 
-    def __init__(self, database: Database, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, blobs: Blobs, clock: Clock, *, quota: Quota = NO_QUOTA, project: str = ""
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
-        self._changes = Changes(database, blobs)
+        self._changes = Changes(database, blobs, clock, quota)
         self._latest = 0  # generation
         self._lock = Lock()
-        self.buckets = BucketService(database, self._changes, clock)
-        self.uploads = Uploads(database, blobs, clock, adopt=self.adopt)
+        self.buckets = BucketService(database, self._changes, clock, project=project)
+        self.uploads = Uploads(database, self._changes, blobs, clock, adopt=self.adopt)
+        self.checks = Checks(database, blobs, clock, on_their_way=self._changes.on_their_way)
+        self.parts = Parts(database, self._changes, blobs, clock, adopt=self.adopt)
 
     def now(self) -> datetime:
         """What this service takes for the present."""
@@ -83,15 +95,19 @@ class StorageService:
             NotModified, PreconditionFailed: as `conditions` demand.
         """
         with self._database.read() as db:
-            found = _live(db, url, generation)
+            found = _found(db, url, generation)
         conditions.check(found, reading=True)
         return found
 
     def list(self, bucket: str, query: ListQuery) -> Listing:
-        """One page of a bucket's objects, in the order of their UTF-8 bytes."""
+        """One page of a bucket's objects, in the order of their UTF-8 bytes, then of their generations.
+
+        Raises:
+            InvalidArgument: the pattern cannot be read.
+        """
         with self._database.read() as db:
             store.get_bucket(db, bucket)
-            return store.page(db, bucket, query)
+            return store_listing.page(db, bucket, query)
 
     def open(
         self,
@@ -129,39 +145,46 @@ class StorageService:
         conditions: Conditions = ANY,
         claimed: Hashes = UNCLAIMED,
         components: int = 0,
+        expected: int | None = None,
     ) -> Object:
         """Store a content under a name, in place of what was there.
 
         Args:
+            expected: Length in bytes, if the sender tells: what does not fit is refused before it comes.
             claimed: Hashes the sender computed.
             components: See `Object`; a composed object gets no MD5.
 
         Raises:
             InvalidArgument: a bad name, or damaged content; nothing is stored then.
             PreconditionFailed: a condition does not hold, before or after the content has come.
+            QuotaExceeded: the project may not store that much.
         """
         check_name(url.object)
         with self._database.read() as db:
-            store.get_bucket(db, url.bucket)
-            conditions.check(store.find(db, url))
-        blob = uuid.uuid4().hex
+            bucket = store.get_bucket(db, url.bucket)
+            old = store.find(db, url)
+            conditions.check(old)
+            ceiling = self._changes.ceiling(db, bucket, old)
+        ceiling.check(expected or 0)
         digest = Digest(md5=not components)
-        size = self._blobs.write(blob, digest.through(chunks))
-        try:
-            claimed.check(digest.hashes())
-            return self.adopt(
-                url,
-                blob,
-                size=size,
-                hashes=digest.hashes(),
-                attributes=attributes or Attributes(),
-                conditions=conditions,
-                components=components,
-            )
-        except Problem:
-            # Of any other exception nobody can say whether the transaction took place: the collection will.
-            self._blobs.delete(blob)
-            raise
+        with self._changes.landing() as blob:
+            size = self._blobs.write(blob, digest.through(ceiling.through(chunks)))
+            try:
+                claimed.check(digest.hashes())
+                return self.adopt(
+                    url,
+                    blob,
+                    size=size,
+                    hashes=digest.hashes(),
+                    attributes=attributes or Attributes(),
+                    conditions=conditions,
+                    components=components,
+                )
+            except Problem:
+                # Of any other exception nobody can say whether the transaction took place: the collection
+                # will.
+                self._blobs.delete(blob)
+                raise
 
     def adopt(
         self,
@@ -173,7 +196,7 @@ class StorageService:
         attributes: Attributes,
         conditions: Conditions,
         components: int = 0,
-        also: Callable[[Connection, Object], None] | None = None,
+        also: Callable[[Change, Object], None] | None = None,
     ) -> Object:
         """Give a sealed blob a name.
 
@@ -182,27 +205,27 @@ class StorageService:
 
         Raises:
             PreconditionFailed: a condition does not hold.
+            QuotaExceeded: the project may not store that much.
         """
-        now = self._clock()
         with self._changes.begin(url.bucket) as change:
             old = store.find(change.db, url)
             conditions.check(old)
             new = Object(
                 bucket=url.bucket,
                 name=url.object,
-                generation=self._next_generation(old),
+                generation=self._next_generation(change.db, url, old),
                 blob=blob,
                 size=size,
                 crc32c=hashes.crc32c or 0,
                 md5=hashes.md5 or "",
                 components=components,
-                created=now,
-                updated=now,
+                created=change.now,
+                updated=change.now,
                 attributes=attributes,
             )
-            change.dropped.append(store.put(change.db, new, old))
+            change.put(new, old)
             if also:
-                also(change.db, new)
+                also(change, new)
         return new
 
     def copy(
@@ -215,6 +238,7 @@ class StorageService:
         move: bool = False,
     ) -> Object:
         """Copy an object, in no time whatever its size: contents never change, so two objects can share one.
+        A noncurrent generation copied onto its own name is live again.
 
         Args:
             attributes: Those of the copy; None keeps those of the source.
@@ -224,13 +248,13 @@ class StorageService:
         Raises:
             InvalidArgument: a bad target name, or an object is to be moved onto itself.
             PreconditionFailed: a condition does not hold.
+            QuotaExceeded: the project may not store that much.
         """
         check_name(target.object)
         if move and source.url == target:
             raise InvalidArgument(f"{target} cannot be moved onto itself.")
-        now = self._clock()
         with self._changes.begin(source.url.bucket, target.bucket) as change:
-            found = _live(change.db, source.url, source.generation)
+            found = _found(change.db, source.url, source.generation)
             source.conditions.check(found)
             old = store.find(change.db, target)
             conditions.check(old)
@@ -238,15 +262,18 @@ class StorageService:
                 found,
                 bucket=target.bucket,
                 name=target.object,
-                generation=self._next_generation(old),
+                generation=self._next_generation(change.db, target, old),
                 metageneration=1,
-                created=now,
-                updated=now,
+                created=change.now,
+                updated=change.now,
                 attributes=attributes or found.attributes,
+                deleted=None,
             )
-            change.dropped.append(store.put(change.db, new, old))
-            if move:
-                change.dropped.append(store.remove(change.db, found))
+            change.put(new, old)
+            if move and found.deleted is None:
+                change.retire(found)
+            elif move:
+                change.erase(found)
         return new
 
     def compose(
@@ -278,6 +305,7 @@ class StorageService:
                 attributes=attributes or replace(opened[0][0].attributes, metadata={}),
                 conditions=conditions,
                 components=sum(max(1, found.components) for found, _ in opened),
+                expected=sum(found.size for found, _ in opened),
             )
         finally:
             for _, pieces in opened:
@@ -297,102 +325,66 @@ class StorageService:
             PreconditionFailed: a condition does not hold.
         """
         with self._changes.begin(url.bucket) as open_change:
-            old = _live(open_change.db, url, generation)
+            old = _found(open_change.db, url, generation)
             conditions.check(old)
             new = replace(
                 old,
                 attributes=change(old.attributes),
                 metageneration=old.metageneration + 1,
-                updated=self._clock(),
+                updated=open_change.now,
             )
-            store.put(open_change.db, new, old)
+            store.save(open_change.db, new)
         return new
 
     def delete(self, url: ObjectUrl, *, generation: int | None = None, conditions: Conditions = ANY) -> None:
         """Delete an object. Whoever reads it now reads on to its end.
 
+        In a versioned bucket it becomes noncurrent, unless its generation is named: then it is gone for good.
+
         Raises:
             PreconditionFailed: a condition does not hold.
         """
         with self._changes.begin(url.bucket) as change:
-            old = _live(change.db, url, generation)
+            old = _found(change.db, url, generation)
             conditions.check(old)
-            change.dropped.append(store.remove(change.db, old))
+            if generation is None:
+                change.retire(old)
+            else:
+                change.erase(old)
 
     def collect(self, older_than: timedelta) -> Collected:
-        """Delete what crashes and vanished clients left behind: meant for the start of the server.
+        """Delete what crashes and vanished clients left behind; may run beside everything else.
 
         Args:
-            older_than: How long an unfinished upload, or a blob without an object, is left alone.
+            older_than: How long an unfinished upload is left alone.
         """
-        return collect(self._database, self._blobs, before=self._clock() - older_than)
-
-    def open_read(self, url: ObjectUrl) -> Pieces:
-        """The content of an object, for other parts of the server."""
-        return self.open(url)[1]
+        now = self._clock()
+        return collect(
+            self._database,
+            self._blobs,
+            uploads_before=now - older_than,
+            blobs_before=now - ABANDONED_AFTER,
+            on_their_way=self._changes.on_their_way,
+        )
 
     def write(self, url: ObjectUrl, chunks: Iterable[bytes], *, content_type: str = "") -> Object:
         """Store an object, for other parts of the server."""
         return self.put(url, chunks, attributes=Attributes(content_type=content_type))
 
-    def exists(self, url: ObjectUrl) -> bool:
-        """Whether there is such an object; of a URL with a final slash (or a bucket's), anything below it."""
-        try:
-            if url.object and not url.object.endswith("/"):
-                self.get(url)
-                return True
-            return bool(self.list(url.bucket, ListQuery(prefix=url.object, limit=1)).items)
-        except NotFound:
-            return False
-
-    def list_under(self, url: ObjectUrl) -> Iterator[Object]:
-        """All objects below a folder, in the order of their names; the folder's own marker is one of them."""
-        query = ListQuery(prefix=_folder(url))
-        while True:
-            page = self.list(url.bucket, query)
-            yield from page.items
-            if not page.token:
-                return
-            query = replace(query, token=page.token)
-
-    def paths_under(self, url: ObjectUrl, most: int) -> builtins.list[str]:
-        """The paths of at most `most` objects below a folder, relative to it and without folder markers."""
-        start = len(_folder(url))
-        names = (found.name[start:] for found in self.list_under(url))
-        return list(islice((name for name in names if name and not name.endswith("/")), most))
-
-    def fetch_tree(self, url: ObjectUrl, target: Path) -> int:
-        """Download all objects below a folder into the directory `target`, which is made if need be.
-
-        Returns:
-            The number of files written.
-
-        Raises:
-            NotFound: there is nothing below `url`.
-            FailedPrecondition: an object's name cannot be a file in there ("../x", "/x", "a" beside "a/b");
-                nothing is written then.
-            Internal: a content does not have its checksum.
-        """
-        plan = plan_tree(self.list_under(url), prefix=_folder(url))
-        if not plan:
-            raise NotFound(f"There is nothing below {url}.", hint=f"Look with 'mlengine storage ls {url}'.")
-        return write_tree(plan, target, open_read=lambda found: self.open(found.url)[1])
-
-    def _next_generation(self, old: Object | None) -> int:
+    def _next_generation(self, db: Connection, url: ObjectUrl, old: Object | None) -> int:
         now = int(self._clock().timestamp() * 1_000_000)
+        # A live object is younger than all of its past, even if the clock was set back since.
+        before = old.generation if old else store.latest_generation(db, url)
         with self._lock:
-            self._latest = max(now, self._latest + 1, old.generation + 1 if old else 0)
+            self._latest = max(now, self._latest + 1, before + 1)
             return self._latest
 
 
-def _folder(url: ObjectUrl) -> str:
-    return f"{url.object.rstrip('/')}/" if url.object.strip("/") else url.object
-
-
-def _live(db: Connection, url: ObjectUrl, generation: int | None) -> Object:
-    found = store.find(db, url) if url.object else None
-    if found is None or generation not in (None, found.generation):
+def _found(db: Connection, url: ObjectUrl, generation: int | None) -> Object:
+    found = store.find(db, url, generation) if url.object else None
+    if found is None:
         store.get_bucket(db, url.bucket)
-        number = f" of generation {generation}" if generation is not None and found else ""
-        raise NotFound(f"There is no object {url}{number}.")
+        if generation is None:
+            raise NotFound(f"There is no object {url}.")
+        raise NotFound(f"There is no generation {generation} of {url}.")
     return found

@@ -1,11 +1,11 @@
-"""The only SQL about buckets, objects and unfinished uploads.
+"""The only SQL about buckets, objects and unfinished uploads, but for listings and counting (`store_…`).
 
 Object names are kept as UTF-8 bytes, because listings go by bytes, and some databases sort text by locale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Connection,
     ForeignKey,
@@ -22,15 +23,18 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    false,
+    func,
     insert,
     select,
+    union_all,
     update,
 )
 
 from mlengine.database import Moment
 from mlengine.errors import NotFound, nearest
 from mlengine.names import ObjectUrl
-from mlengine.storage.domain import LONGEST_NAME, Attributes, Bucket, Listing, ListQuery, Object, past
+from mlengine.storage.domain import LONGEST_NAME, Attributes, Bucket, Object, Part
 
 METADATA = MetaData()
 BUCKETS = Table(
@@ -43,23 +47,50 @@ BUCKETS = Table(
     Column("location", String(64), nullable=False),
     Column("storage_class", String(64), nullable=False),
     Column("labels", JSON, nullable=False),
+    Column("versioning", Boolean, nullable=False, server_default=false()),
     Column("metageneration", BigInteger, nullable=False),
 )
+
+
+def _object_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("metageneration", BigInteger, nullable=False),
+        Column("blob", String(64), nullable=False, index=True),
+        Column("size", BigInteger, nullable=False),
+        Column("crc32c", BigInteger, nullable=False),
+        Column("md5", String(32), nullable=False),
+        Column("components", Integer, nullable=False),
+        Column("created", Moment, nullable=False),
+        Column("updated", Moment, nullable=False),
+        Column("attributes", JSON, nullable=False),
+    )
+
+
 OBJECTS = Table(
     "storage_objects",
     METADATA,
     Column("bucket", String(222), ForeignKey("storage_buckets.name"), primary_key=True),
     Column("name", LargeBinary(LONGEST_NAME), primary_key=True),
     Column("generation", BigInteger, nullable=False),
-    Column("metageneration", BigInteger, nullable=False),
-    Column("blob", String(64), nullable=False, index=True),
+    *_object_columns(),
+)
+# Apart from the live objects, so that these are found and listed as fast however long their past is.
+NONCURRENT = Table(
+    "storage_noncurrent",
+    METADATA,
+    Column("bucket", String(222), ForeignKey("storage_buckets.name"), primary_key=True),
+    Column("name", LargeBinary(LONGEST_NAME), primary_key=True),
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    *_object_columns(),
+    Column("deleted", Moment, nullable=False),
+)
+# What each project stores: live and noncurrent objects, each with its whole size.
+USAGE = Table(
+    "storage_usage",
+    METADATA,
+    Column("project", String(63), primary_key=True),
+    Column("objects", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("crc32c", BigInteger, nullable=False),
-    Column("md5", String(32), nullable=False),
-    Column("components", Integer, nullable=False),
-    Column("created", Moment, nullable=False),
-    Column("updated", Moment, nullable=False),
-    Column("attributes", JSON, nullable=False),
 )
 # Blobs that lost their last object in a transaction which has been committed: to be deleted, if not yet done.
 GARBAGE = Table("storage_garbage", METADATA, Column("blob", String(64), primary_key=True))
@@ -73,8 +104,18 @@ UPLOADS = Table(
     Column("done_generation", BigInteger),
     Column("request", JSON, nullable=False),
 )
-
-_PORTION = 256  # rows fetched at once in a listing with a delimiter
+# Of uploads that come in numbered parts: a blob each.
+PARTS = Table(
+    "storage_parts",
+    METADATA,
+    Column("upload", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("blob", String(64), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("crc32c", BigInteger, nullable=False),
+    Column("md5", String(32), nullable=False),
+    Column("stored", Moment, nullable=False),
+)
 
 
 def add_bucket(db: Connection, bucket: Bucket) -> None:
@@ -126,71 +167,66 @@ def buckets(db: Connection, project: str, *, prefix: str, after: str, limit: int
     return [Bucket(**row._mapping) for row in db.execute(query.order_by(BUCKETS.c.name).limit(limit))]
 
 
-def find(db: Connection, url: ObjectUrl) -> Object | None:
-    """The object at `url`, or None."""
-    row = db.execute(select(OBJECTS).where(_is(url))).first()
-    return _object(row._mapping) if row else None
+def find(db: Connection, url: ObjectUrl, generation: int | None = None) -> Object | None:
+    """The live object at `url`, or that of a generation, be it live or not; None if there is none."""
+    row = db.execute(select(OBJECTS).where(_at(OBJECTS, url))).first()
+    if row is None or generation not in (None, row.generation):
+        if generation is None:
+            return None
+        past = select(NONCURRENT).where(_at(NONCURRENT, url), NONCURRENT.c.generation == generation)
+        row = db.execute(past).first()
+    return object_of(row._mapping) if row else None
 
 
-def put(db: Connection, new: Object, old: Object | None) -> str:
-    """Write `new` in place of `old`; the bucket is locked.
+def latest_generation(db: Connection, url: ObjectUrl) -> int:
+    """The highest noncurrent generation of a name; 0 if there is none."""
+    return db.execute(select(func.max(NONCURRENT.c.generation)).where(_at(NONCURRENT, url))).scalar() or 0
+
+
+def add(db: Connection, new: Object) -> None:
+    """Write an object: a live one under a name that is free, or a noncurrent one."""
+    db.execute(insert(_table(new)).values(**_row(new)))
+
+
+def save(db: Connection, new: Object) -> None:
+    """Write a live object in place of the one under its name, or a noncurrent one in place of itself."""
+    db.execute(update(_table(new)).where(_itself(new)).values(**_row(new)))
+
+
+def remove(db: Connection, old: Object) -> None:
+    """Delete the row of an object."""
+    db.execute(delete(_table(old)).where(_itself(old)))
+
+
+def drop_blob(db: Connection, blob: str) -> str:
+    """Mark a blob for deletion, unless another object or generation shares it.
 
     Returns:
-        The blob that nobody needs any more, now marked for deletion; "" when there is none.
+        The blob; "" when it is shared.
     """
-    row = _row(new)
-    if old is None:
-        db.execute(insert(OBJECTS).values(**row))
+    # One statement, hence one moment: else an object could move past us from one table into the other.
+    sharing = union_all(
+        select(OBJECTS.c.generation).where(OBJECTS.c.blob == blob),
+        select(NONCURRENT.c.generation).where(NONCURRENT.c.blob == blob),
+    )
+    if db.execute(sharing.limit(1)).first():
         return ""
-    db.execute(update(OBJECTS).where(_is(new.url)).values(**row))
-    return "" if old.blob == new.blob else _drop_blob(db, old.blob)
-
-
-def remove(db: Connection, old: Object) -> str:
-    """Delete the row of an object, and return what `put` returns; the bucket is locked."""
-    db.execute(delete(OBJECTS).where(_is(old.url)))
-    return _drop_blob(db, old.blob)
-
-
-def page(db: Connection, bucket: str, query: ListQuery) -> Listing:
-    """One page of a listing.
-
-    Works by seeking in the index: behind a folded prefix it jumps over all that begin with it.
-    """
-    prefix, delimiter = query.prefix.encode(), query.delimiter.encode()
-    at = max(query.token, prefix, query.start.encode())
-    end = min((bound for bound in (past(prefix), query.end.encode() or None) if bound), default=None)
-    items: list[Object] = []
-    prefixes: list[str] = []
-    portion = min(query.limit + 1, _PORTION) if delimiter else query.limit + 1
-    while True:
-        rows = _rows(db, bucket, at, end, portion)
-        for name, row in rows:
-            if name < at:
-                continue  # still below the prefix folded last
-            cut = name.find(delimiter, len(prefix)) if delimiter else -1
-            folder = name[: cut + len(delimiter)] if cut >= 0 else b""
-            marker = bool(folder) and query.trailing and name == folder
-            room = query.limit - len(items) - len(prefixes)
-            # A marker counts twice; a page for one entry must take it all the same, or never get past it.
-            if room < 1 or (marker and room < 2 and query.limit > 1):
-                return Listing(items=tuple(items), prefixes=tuple(prefixes), token=name)
-            if marker or not folder:
-                items.append(_object(row))
-            if folder:
-                prefixes.append(folder.decode())
-            # UTF-8 has no byte 0xFF, so there always is a name past a folder.
-            at = past(folder) or name if folder else name + b"\x00"
-        if len(rows) < portion or (end is not None and at >= end):
-            return Listing(items=tuple(items), prefixes=tuple(prefixes))
+    db.execute(insert(GARBAGE).values(blob=blob))
+    return blob
 
 
 def has_objects(db: Connection, bucket: str) -> bool:
-    """Whether anything lies in the bucket."""
+    """Whether any live object lies in the bucket."""
     return (
         db.execute(select(OBJECTS.c.generation).where(OBJECTS.c.bucket == bucket).limit(1)).first()
         is not None
     )
+
+
+def has_noncurrent(db: Connection, bucket: str) -> bool:
+    """Whether any noncurrent generation lies in the bucket."""
+    found = select(NONCURRENT.c.generation).where(NONCURRENT.c.bucket == bucket).limit(1)
+    return db.execute(found).first() is not None
 
 
 def garbage(db: Connection) -> list[str]:
@@ -205,11 +241,21 @@ def forget_garbage(db: Connection, blobs: Iterable[str]) -> None:
 
 
 def in_use(db: Connection, blobs: Iterable[str]) -> set[str]:
-    """Those of `blobs` that an object or an open upload refers to."""
+    """Those of `blobs` that an object, a noncurrent generation, an open upload or a part of one refers to."""
     keys = list(blobs)
-    used = set(db.execute(select(OBJECTS.c.blob).where(OBJECTS.c.blob.in_(keys))).scalars())
     open_uploads = UPLOADS.c.blob.in_(keys) & UPLOADS.c.done_generation.is_(None)
-    return used | set(db.execute(select(UPLOADS.c.blob).where(open_uploads)).scalars())
+    everywhere = union_all(
+        select(OBJECTS.c.blob).where(OBJECTS.c.blob.in_(keys)),
+        select(NONCURRENT.c.blob).where(NONCURRENT.c.blob.in_(keys)),
+        select(UPLOADS.c.blob).where(open_uploads),
+        select(PARTS.c.blob).where(PARTS.c.blob.in_(keys)),
+    )
+    return set(db.execute(everywhere).scalars())
+
+
+def marked(db: Connection, blobs: Iterable[str]) -> set[str]:
+    """Those of `blobs` that are marked for deletion."""
+    return set(db.execute(select(GARBAGE.c.blob).where(GARBAGE.c.blob.in_(list(blobs)))).scalars())
 
 
 def add_upload(
@@ -237,9 +283,42 @@ def finish_upload(db: Connection, upload_id: str, *, generation: int, now: datet
     return db.execute(done).rowcount == 1
 
 
-def remove_upload(db: Connection, upload_id: str) -> None:
-    """Forget an upload."""
+def remove_upload(db: Connection, upload_id: str) -> list[str]:
+    """Forget an upload; the blobs of its parts, now marked for deletion."""
     db.execute(delete(UPLOADS).where(UPLOADS.c.id == upload_id))
+    return remove_parts(db, upload_id)
+
+
+def put_part(db: Connection, upload_id: str, part: Part) -> list[str]:
+    """Write a part in place of the one with its number; the blob of that one, now marked for deletion."""
+    replaced = remove_parts(db, upload_id, part.number)
+    db.execute(insert(PARTS).values(upload=upload_id, **asdict(part)))
+    return replaced
+
+
+def parts(db: Connection, upload_id: str) -> list[Part]:
+    """The parts of an upload, in the order of their numbers."""
+    query = select(PARTS).where(PARTS.c.upload == upload_id).order_by(PARTS.c.number)
+    rows = (dict(row._mapping) for row in db.execute(query))
+    return [Part(**{name: value for name, value in row.items() if name != "upload"}) for row in rows]
+
+
+def size_of_parts(db: Connection, upload_id: str, *, without: int) -> int:
+    """Bytes in all parts of an upload but the one with a number."""
+    others = (PARTS.c.upload == upload_id) & (PARTS.c.number != without)
+    return int(db.execute(select(func.sum(PARTS.c.size)).where(others)).scalar() or 0)
+
+
+def remove_parts(db: Connection, upload_id: str, number: int | None = None) -> list[str]:
+    """Forget the parts of an upload, or the one with that number; their blobs, now marked for deletion."""
+    which = PARTS.c.upload == upload_id
+    if number is not None:
+        which &= PARTS.c.number == number
+    blobs = db.execute(select(PARTS.c.blob).where(which)).scalars().all()
+    db.execute(delete(PARTS).where(which))
+    for blob in blobs:
+        db.execute(insert(GARBAGE).values(blob=blob))
+    return list(blobs)
 
 
 def uploads_before(db: Connection, moment: datetime) -> list[Any]:
@@ -253,40 +332,38 @@ def remove_uploads_of(db: Connection, bucket: str) -> list[str]:
     blobs = (
         db.execute(select(UPLOADS.c.blob).where(mine, UPLOADS.c.done_generation.is_(None))).scalars().all()
     )
+    ids = db.execute(select(UPLOADS.c.id).where(mine)).scalars().all()
+    of_parts = [blob for upload_id in ids for blob in remove_parts(db, upload_id)]
     db.execute(delete(UPLOADS).where(mine))
     for blob in blobs:
         db.execute(insert(GARBAGE).values(blob=blob))
-    return list(blobs)
+    return [*blobs, *of_parts]
 
 
-def _rows(
-    db: Connection, bucket: str, start: bytes, end: bytes | None, limit: int
-) -> list[tuple[bytes, dict[str, Any]]]:
-    query = select(OBJECTS).where(OBJECTS.c.bucket == bucket, OBJECTS.c.name >= start)
-    if end is not None:
-        query = query.where(OBJECTS.c.name < end)
-    found: Iterator[Any] = iter(db.execute(query.order_by(OBJECTS.c.name).limit(limit)))
-    return [(bytes(row.name), row._mapping) for row in found]
-
-
-def _drop_blob(db: Connection, blob: str) -> str:
-    """Mark a blob for deletion, unless another object (a copy) shares it."""
-    if db.execute(select(OBJECTS.c.generation).where(OBJECTS.c.blob == blob).limit(1)).first():
-        return ""
-    db.execute(insert(GARBAGE).values(blob=blob))
-    return blob
-
-
-def _is(url: ObjectUrl) -> Any:
-    return (OBJECTS.c.bucket == url.bucket) & (OBJECTS.c.name == url.object.encode())
-
-
-def _object(row: Any) -> Object:
+def object_of(row: Any) -> Object:
+    """A row of either table of objects."""
     values = dict(row)
     values["name"] = bytes(values["name"]).decode()
     values["attributes"] = Attributes(**values["attributes"])
     return Object(**values)
 
 
+def _table(found: Object) -> Table:
+    return NONCURRENT if found.deleted else OBJECTS
+
+
+def _at(table: Table, url: ObjectUrl) -> Any:
+    return (table.c.bucket == url.bucket) & (table.c.name == url.object.encode())
+
+
+def _itself(found: Object) -> Any:
+    if found.deleted:
+        return _at(NONCURRENT, found.url) & (NONCURRENT.c.generation == found.generation)
+    return _at(OBJECTS, found.url)
+
+
 def _row(new: Object) -> dict[str, Any]:
-    return asdict(new) | {"name": new.name.encode()}
+    row = asdict(new) | {"name": new.name.encode()}
+    if new.deleted is None:
+        del row["deleted"]
+    return row

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from itertools import chain
 from threading import Lock
 from typing import Any
-
-from sqlalchemy import Connection
 
 from mlengine.clock import Clock
 from mlengine.database import Database
@@ -21,8 +20,10 @@ from mlengine.errors import Conflict, InvalidArgument, NotFound, Problem, Unavai
 from mlengine.names import ObjectUrl
 from mlengine.storage import store
 from mlengine.storage.blobs import Blobs
+from mlengine.storage.changing import Change, Changes
 from mlengine.storage.domain import Attributes, Conditions, Hashes, Object, Span, check_name
 from mlengine.storage.hashing import Digest
+from mlengine.storage.quotas import Ceiling, QuotaExceeded
 
 _PATIENCE = 10.0  # seconds a request waits for another one that still sends to the same upload
 _TOUCH_EVERY = timedelta(hours=1)  # a note of progress costs a write to the disk
@@ -55,9 +56,16 @@ class Uploads:
     """
 
     def __init__(
-        self, database: Database, blobs: Blobs, clock: Clock, *, adopt: Callable[..., Object]
+        self,
+        database: Database,
+        changes: Changes,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        adopt: Callable[..., Object],
     ) -> None:
         self._database = database
+        self._changes = changes
         self._blobs = blobs
         self._clock = clock
         self._adopt = adopt
@@ -85,6 +93,7 @@ class Uploads:
             NotFound: there is no such bucket.
             InvalidArgument: a bad object name.
             PreconditionFailed: a condition does not hold.
+            QuotaExceeded: the project may not store that much.
         """
         check_name(url.object)
         request = {
@@ -98,8 +107,10 @@ class Uploads:
             uuid.uuid4().hex + uuid.uuid4().hex[:16]
         )  # knowing it is enough to send: not to be guessed
         with self._database.begin() as db:
-            store.get_bucket(db, url.bucket, lock=True)
-            conditions.check(store.find(db, url))
+            bucket = store.get_bucket(db, url.bucket, lock=True)
+            old = store.find(db, url)
+            conditions.check(old)
+            self._changes.ceiling(db, bucket, old).check(total or 0)
             blob = uuid.uuid4().hex
             store.add_upload(db, upload_id, bucket=url.bucket, blob=blob, request=request, now=self._clock())
         return upload_id
@@ -118,6 +129,8 @@ class Uploads:
             InvalidArgument: the numbers contradict each other (what is stored stays), or the content is not
                 what the client's hashes say (the upload is over then).
             PreconditionFailed: a condition does not hold at the end (the upload is over then).
+            QuotaExceeded: the project may not store that much. What has come stays: once there is room, the
+                upload can go on.
         """
         with self._alone(upload_id) as live:
             upload = self._find(bucket, upload_id)
@@ -127,7 +140,7 @@ class Uploads:
             total = _agreed(upload.request["total"], span)
             received = self._blobs.progress(upload.blob)
             if span.start is not None:
-                received = self._append(live, upload, span, chunks, received=received, total=total)
+                received = self._append(live, upload, url, span, chunks, received=received, total=total)
             if total is not None and received > total:
                 raise InvalidArgument(
                     f"{received} bytes are stored, more than the {total} of the whole content."
@@ -148,14 +161,15 @@ class Uploads:
     def _find(self, bucket: str, upload_id: str) -> Any:
         with self._database.read() as db:
             upload = store.find_upload(db, upload_id)
-        if upload is None or upload.bucket != bucket:
+        # One in numbered parts is another kind, see `parts`.
+        if upload is None or upload.bucket != bucket or "parts" in upload.request:
             raise NotFound("There is no such upload.", hint="It expired or was cancelled: begin again.")
         return upload
 
     def _done(self, url: ObjectUrl, generation: int) -> Standing:
         with self._database.read() as db:
-            found = store.find(db, url)
-        if found is None or found.generation != generation:
+            found = store.find(db, url, generation)
+        if found is None:
             raise NotFound(
                 f"The upload made {url} of generation {generation}, which has been replaced since."
             )
@@ -165,6 +179,7 @@ class Uploads:
         self,
         live: _Live,
         upload: Any,
+        url: ObjectUrl,
         span: Span,
         chunks: Iterable[bytes],
         *,
@@ -184,6 +199,12 @@ class Uploads:
         live.digest = None
         most = min((bound for bound in (span.end, total) if bound is not None), default=None)
         fresh = _bounded(_skipped(chunks, received - start), None if most is None else most - received)
+        first = next(fresh, None)
+        if first is None:
+            # Nothing new. It may be sealed already, if we died just before it got its name.
+            live.digest, live.hashed = digest, received
+            return received
+        fresh = self._ceiling(url).through(chain((first,), fresh), size=received)
         try:
             size = self._blobs.append(upload.blob, received, digest.through(fresh) if digest else fresh)
         except InvalidArgument:
@@ -196,12 +217,16 @@ class Uploads:
                 store.touch_upload(db, upload.id, now)
         return size
 
+    def _ceiling(self, url: ObjectUrl) -> Ceiling:
+        with self._database.read() as db:
+            return self._changes.ceiling(db, store.get_bucket(db, url.bucket), store.find(db, url))
+
     def _finish(self, live: _Live, url: ObjectUrl, upload: Any, size: int, claimed: Hashes) -> Standing:
         digest = live.digest if live.digest and live.hashed == size else self._digest(upload.blob)
         request = upload.request
 
-        def note(db: Connection, new: Object) -> None:
-            if not store.finish_upload(db, upload.id, generation=new.generation, now=self._clock()):
+        def note(change: Change, new: Object) -> None:
+            if not store.finish_upload(change.db, upload.id, generation=new.generation, now=self._clock()):
                 raise Conflict("The upload was cancelled meanwhile.")
 
         try:
@@ -216,6 +241,8 @@ class Uploads:
                 conditions=Conditions(**request["conditions"]),
                 also=note,
             )
+        except QuotaExceeded:
+            raise
         except Problem:
             self._drop(upload)
             raise

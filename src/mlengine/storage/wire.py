@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlengine.errors import InvalidArgument
-from mlengine.storage.domain import Attributes, Bucket, Conditions, Listing, ListQuery, Object
+from mlengine.storage.domain import Attributes, Bucket, Conditions, Listing, ListQuery, Object, Report
 
 Json = dict[str, Any]
 
@@ -28,7 +28,6 @@ _SETTABLE = {
 }
 # Promises about a bucket that are not kept here: better refused than forgotten.
 _NOT_KEPT = (
-    "versioning",
     "retentionPolicy",
     "hierarchicalNamespace",
     "lifecycle",
@@ -43,7 +42,7 @@ def bucket_json(bucket: Bucket, base_url: str) -> Json:
     answer: Json = {
         "kind": "storage#bucket",
         "id": bucket.name,
-        "selfLink": f"{base_url}/storage/v1/b/{quote(bucket.name, safe='')}",
+        "selfLink": f"{base_url}/storage/v1/b/{quoted(bucket.name)}",
         "name": bucket.name,
         "location": bucket.location,
         "locationType": "region" if "-" in bucket.location else "multi-region",
@@ -56,12 +55,14 @@ def bucket_json(bucket: Bucket, base_url: str) -> Json:
     }
     if bucket.labels:
         answer["labels"] = dict(bucket.labels)
+    if bucket.versioning:
+        answer["versioning"] = {"enabled": True}
     return answer
 
 
 def object_json(found: Object, base_url: str) -> Json:
     """An object as a `storage#object`."""
-    path = f"b/{quote(found.bucket, safe='')}/o/{quote(found.name, safe='')}"
+    path = f"b/{quoted(found.bucket)}/o/{quoted(found.name)}"
     answer: Json = {
         "kind": "storage#object",
         "id": f"{found.bucket}/{found.name}/{found.generation}",
@@ -81,6 +82,8 @@ def object_json(found: Object, base_url: str) -> Json:
     }
     if found.md5:
         answer["md5Hash"] = md5_text(found.md5)
+    if found.deleted:
+        answer["timeDeleted"] = _time(found.deleted)
     if found.components:
         answer["componentCount"] = found.components
     for wire, name in _SETTABLE.items():
@@ -120,13 +123,20 @@ def list_query(query: Mapping[str, str]) -> ListQuery:
     Raises:
         InvalidArgument: one cannot be read, or asks for what is not there.
     """
-    for name in ("matchGlob", "softDeleted", "filter"):
-        if query.get(name, "") not in ("", "false"):
-            raise InvalidArgument(f"Listing with {name} is not available in this version of mlengine.")
+    if _asked(query, "softDeleted"):
+        raise InvalidArgument(
+            "There are no soft-deleted objects here: what is deleted is gone at once.",
+            hint="In a versioned bucket it stays as a noncurrent generation: list it with versions=true.",
+        )
+    if query.get("filter"):
+        raise InvalidArgument("Listing with filter is not available in this version of mlengine.")
     try:
         token = base64.b64decode(query.get("pageToken", ""), altchars=b"-_", validate=True)
-        token.decode()
-    except (binascii.Error, ValueError):
+        name, _, generation = token.partition(b"\xff")
+        name.decode()
+        if generation:
+            number({"generation": generation.decode()}, "generation")
+    except (binascii.Error, ValueError, InvalidArgument):
         raise InvalidArgument("The page token is not from this list.") from None
     return ListQuery(
         prefix=query.get("prefix", ""),
@@ -135,8 +145,15 @@ def list_query(query: Mapping[str, str]) -> ListQuery:
         end=query.get("endOffset", ""),
         token=token,
         limit=page_size(query),
-        trailing=query.get("includeTrailingDelimiter") == "true",
+        trailing=_asked(query, "includeTrailingDelimiter"),
+        versions=_asked(query, "versions"),
+        glob=query.get("matchGlob", ""),
     )
+
+
+def _asked(query: Mapping[str, str], name: str) -> bool:
+    # Google's Python client writes True.
+    return query.get(name, "").lower() not in ("", "false", "0")
 
 
 def page_size(query: Mapping[str, str]) -> int:
@@ -207,8 +224,11 @@ def changed_bucket(bucket: Bucket, resource: Json) -> Bucket:
     labels = bucket.labels
     if "labels" in resource:
         labels = _merged(labels, resource["labels"], "labels")
+    versioning = bucket.versioning
+    if "versioning" in resource:
+        versioning = flag(inner(resource, "versioning"), "enabled")
     storage_class = text_of(resource, "storageClass") or bucket.storage_class
-    return replace(bucket, labels=labels, storage_class=storage_class)
+    return replace(bucket, labels=labels, storage_class=storage_class, versioning=versioning)
 
 
 def after(query: Mapping[str, str]) -> str:
@@ -275,6 +295,11 @@ def sources(body: Json) -> list[tuple[str, int | None, Conditions]]:
     ]
 
 
+def quoted(name: str) -> str:
+    """A name as one component of a path."""
+    return quote(name, safe="")
+
+
 def crc32c_text(value: int) -> str:
     """CRC-32C as the API writes it: base64 of big-endian bytes."""
     return base64.b64encode(value.to_bytes(4, "big")).decode()
@@ -283,6 +308,38 @@ def crc32c_text(value: int) -> str:
 def md5_text(hexadecimal: str) -> str:
     """MD5 as the API writes it: base64."""
     return base64.b64encode(bytes.fromhex(hexadecimal)).decode()
+
+
+def report_json(report: Report) -> Json:
+    """A page of the proof that rows and blobs agree."""
+    answer: Json = {
+        "objectsChecked": str(report.objects),
+        "bytesRead": str(report.size),
+        "findings": [
+            {
+                "kind": finding.kind.value,
+                "subject": finding.subject,
+                "detail": finding.detail,
+                "repaired": finding.repaired,
+            }
+            for finding in report.findings
+        ],
+    }
+    if report.token:
+        answer["nextPageToken"] = report.token
+    return answer
+
+
+def flag(resource: Json, name: str) -> bool:
+    """A truth value within `resource`; false when it is not there.
+
+    Raises:
+        InvalidArgument: it is something else.
+    """
+    value = resource.get(name) or False
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be true or false, not {value!r}."[:400])
+    return value
 
 
 def object_etag(found: Object) -> str:

@@ -23,6 +23,8 @@ class Call:
 
     Attributes:
         path: The values of the path's `{variables}`, percent-decoded.
+        verb: The HTTP method.
+        target: Path and query as they came, still encoded; what a signature is about.
         query: Query parameters; of a repeated one the last.
         headers: Header fields, names in small letters.
         base_url: Scheme and authority the client used ("http://127.0.0.1:8080"), without a final slash.
@@ -31,6 +33,8 @@ class Call:
     """
 
     path: Mapping[str, str]
+    verb: str = "GET"
+    target: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     base_url: str = "http://localhost"

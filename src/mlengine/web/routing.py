@@ -13,6 +13,7 @@ import threading
 import traceback
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from starlette.concurrency import run_in_threadpool
@@ -27,7 +28,7 @@ from mlengine.web.method import Call, Method, Reply
 _LOG = logging.getLogger(__name__)
 _VARIABLE = re.compile(r"\{(\w+)([+*]?)\}")
 _VALUES = {"": r"[^/:]+", "+": r"[^/]+", "*": r".+"}
-_AHEAD = 1 << 20  # bytes of a request body that are read before its handler asks for them
+_AT_ONCE = 1 << 20  # bytes of a request that are read ahead, or of an answer that is sent as a whole
 
 
 class Router:
@@ -81,15 +82,18 @@ async def _answer(router: Router, request: Request, path: str) -> ASGIApp:
     try:
         method, variables = router.find(request.method, path.partition("?")[0])
         headers = {key.lower(): value for key, value in request.headers.items()}
+        query = request.scope["query_string"].decode("latin-1")
         call = Call(
             path=variables,
-            query=dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            verb=request.method,
+            target=path.partition("?")[0] + (f"?{query}" if query else ""),
+            query=dict(parse_qsl(query, keep_blank_values=True)),
             headers=headers,
             base_url=f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('host', 'localhost')}",
             body=body,
         )
-        reply = await run_in_threadpool(method.handler, call)
-        return _response(reply if isinstance(reply, Reply) else Reply(content=reply))
+        body.read_ahead()
+        return _response(await run_in_threadpool(_handled, method, call))
     except Problem as problem:
         return _response(Reply(content=envelope(problem), status=http_code(problem)))
     except ClientDisconnect:
@@ -106,6 +110,18 @@ async def _answer(router: Router, request: Request, path: str) -> ASGIApp:
         body.stop()
 
 
+def _handled(method: Method, call: Call) -> Reply:
+    """What the handler answers; of streams, short ones are read here and now, in the thread that is there."""
+    reply = method.handler(call)
+    if not isinstance(reply, Reply):
+        return Reply(content=reply)
+    if isinstance(reply.content, dict | bytes) or reply.length is None or reply.length > _AT_ONCE:
+        return reply
+    # An empty content has its type and length said, too.
+    fields = {"content-type": reply.media_type, "content-length": str(reply.length), **reply.headers}
+    return replace(reply, content=b"".join(reply.content), headers=fields)
+
+
 def _response(reply: Reply) -> ASGIApp:
     headers = dict(reply.headers)
     content = reply.content
@@ -120,15 +136,15 @@ def _response(reply: Reply) -> ASGIApp:
         return response
     if reply.length is not None:
         headers["content-length"] = str(reply.length)
-    return StreamingResponse(content, reply.status, headers, reply.media_type)
+    headers.setdefault("content-type", reply.media_type)  # given as such, a text would get a charset
+    return StreamingResponse(content, reply.status, headers)
 
 
 class _Body:
     """The body of a request as a sync iterator for its handler's thread.
 
     The event loop reads ahead while the handler works, and the handler takes at once all that has come:
-    handing over every 64 KiB of a large body took more time than hashing and writing them. Nothing is read
-    before the handler asks, so that a client waiting for "100 Continue" sends nothing to one that refuses.
+    handing over every 64 KiB of a large body took more time than hashing and writing them.
     """
 
     def __init__(self, request: Request) -> None:
@@ -146,14 +162,23 @@ class _Body:
     def __iter__(self) -> _Body:
         return self
 
+    def read_ahead(self) -> None:
+        """Begin before the handler asks: a change of threads and back costs as much as a small request."""
+        headers = self._request.headers
+        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+            self._ended = True
+        # A client that waits for "100 Continue" sends nothing to a handler that refuses.
+        elif "expect" not in headers:
+            self._begin()
+
     def __next__(self) -> bytes:
         if self._reading is None and not self._ended:
-            asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._begin)
         with self._news:
             while not (self._pieces or self._ended):
                 self._news.wait()
             pieces, self._pieces = self._pieces, []
-            full, self._size = self._size >= _AHEAD, 0
+            full, self._size = self._size >= _AT_ONCE, 0
         if full:
             self._loop.call_soon_threadsafe(self._room.set)
         if pieces:
@@ -163,25 +188,21 @@ class _Body:
         raise StopIteration
 
     def stop(self) -> None:
-        """Read no more: the handler has returned."""
+        """Read no more: the handler has returned, or the server ends and no part may pass for the whole."""
         if self._reading:
             self._reading.cancel()
-
-    async def _begin(self) -> None:
-        # Most bodies came whole with their head, and need no task.
-        await self._take()
         if not self._ended:
-            self._reading = self._loop.create_task(self._read_ahead())
+            self._end(ClientDisconnect())
 
-    async def _read_ahead(self) -> None:
-        try:
-            while not self._ended:
-                while self._size >= _AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
-                await self._take()
-        finally:
-            self._end()
+    def _begin(self) -> None:
+        self._reading = self._reading or self._loop.create_task(self._read())
+
+    async def _read(self) -> None:
+        while not self._ended:
+            while self._size >= _AT_ONCE:
+                self._room.clear()
+                await self._room.wait()
+            await self._take()
 
     async def _take(self) -> None:
         try:
@@ -198,10 +219,10 @@ class _Body:
             self._news.notify()
         return None
 
-    def _end(self, failure: Exception | None = None) -> None:
+    def _end(self, failure: Exception) -> None:
         with self._news:
             self._ended = True
-            self._failure = self._failure or failure
+            self._failure = failure
             self._news.notify()
 
 

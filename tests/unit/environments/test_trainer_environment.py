@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from mlengine.environments import launcher_environment, trainer_environment
+from mlengine.environments.contract import Access, gsutil_settings
 
 ENDPOINT = "http://127.0.0.1:8080"
 
@@ -107,7 +109,7 @@ def test_requests_to_our_storage_never_go_to_a_proxy() -> None:
 
     env = environment(machine=machine, storage_endpoint="http://10.0.0.5:8080")
 
-    assert env["no_proxy"] == env["NO_PROXY"] == "intranet,10.0.0.5,127.0.0.1,localhost"
+    assert env["no_proxy"] == env["NO_PROXY"] == "intranet,10.0.0.5,127.0.0.1,localhost,::1"
     assert "no_proxy" not in environment(machine={})
 
 
@@ -129,3 +131,41 @@ def test_the_launcher_keeps_what_sets_uv_and_no_secret_of_the_server() -> None:
         "PATH": "/bin",
         "LANG": "C.UTF-8",
     }
+
+
+ACCESS = Access(token="titanic_1.code", roots=Path("/data/roots.pem"), boto_config=Path("/tasks/1/boto.cfg"))
+
+
+def test_clients_that_insist_on_https_get_a_proxy_a_token_and_whom_to_trust() -> None:
+    machine = {"HTTPS_PROXY": "http://outer:3128", "SSL_CERT_FILE": "/etc/own.pem", "NO_PROXY": "*"}
+
+    env = environment(machine=machine, access=ACCESS)
+
+    assert env["https_proxy"] == env["HTTPS_PROXY"] == "http://job:titanic_1.code@127.0.0.1:8080"
+    assert env["no_proxy"] == env["NO_PROXY"] == "127.0.0.1,localhost,::1"
+    for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTPLIB2_CA_CERTS"):
+        assert env[name] == "/data/roots.pem"
+    assert env["GOOGLE_AUTH_TOKEN_FOR_TESTING"] == "titanic_1.code"
+    assert env["BOTO_CONFIG"] == "/tasks/1/boto.cfg"
+    assert env["STORAGE_EMULATOR_HOST"] == ENDPOINT
+
+
+def test_the_replicas_of_a_job_talk_to_each_other_without_a_proxy() -> None:
+    cluster = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "[fd00::3]:2222"]}
+
+    env = environment(cluster=cluster, access=ACCESS)
+
+    assert env["no_proxy"] == "127.0.0.1,localhost,::1,10.0.0.1,10.0.0.2,fd00::3"
+
+
+def test_gsutil_finds_our_https_port_and_whom_to_trust() -> None:
+    text = gsutil_settings(
+        host="127.0.0.1", tls_port=8443, roots=Path("/data/roots.pem"), project="p", state=Path("/tasks/1/s")
+    )
+    settings = configparser.ConfigParser()
+    settings.read_string(text)
+
+    assert settings["Credentials"]["gs_json_host"] == settings["Credentials"]["gs_host"] == "127.0.0.1"
+    assert settings["Credentials"]["gs_json_port"] == settings["Credentials"]["gs_port"] == "8443"
+    assert settings["Boto"]["ca_certificates_file"] == "/data/roots.pem"
+    assert settings["GSUtil"]["default_project_id"] == "p"

@@ -249,7 +249,7 @@ def test_a_listing_applies_fields_and_pages(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["pageToken=!!", "maxResults=x", "matchGlob=*", "softDeleted=true", "fields=a("]
+    "query", ["pageToken=!!", "maxResults=x", "matchGlob=[", "softDeleted=true", "fields=a("]
 )
 def test_a_listing_that_cannot_be_had_is_refused(ask: Ask, query: str) -> None:
     assert ask("GET", f"/storage/v1/b/bucket/o?{query}").status == 400
@@ -373,7 +373,7 @@ def test_a_bucket_is_made_for_a_project(ask: Ask) -> None:
 
 
 def test_a_promise_that_would_not_be_kept_is_refused(ask: Ask) -> None:
-    for promise in ({"versioning": {"enabled": True}}, {"retentionPolicy": {"retentionPeriod": "9"}}):
+    for promise in ({"lifecycle": {"rule": [{}]}}, {"retentionPolicy": {"retentionPeriod": "9"}}):
         resource = json.dumps({"name": "new-bucket"} | promise).encode()
         assert ask("POST", "/storage/v1/b?project=demo-project", resource).status == 400
         assert ask("PATCH", "/storage/v1/b/bucket", json.dumps(promise).encode()).status == 400

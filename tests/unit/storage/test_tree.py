@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mlengine.backends.blobs_memory import MemoryBlobs
 from mlengine.errors import FailedPrecondition, Internal, NotFound
 from mlengine.storage.service import StorageService
+from mlengine.storage.tree import plan_tree
 from tests.unit.storage.conftest import url
 
 
@@ -37,7 +39,7 @@ def test_a_folder_becomes_a_directory(service: StorageService, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "name",
-    ["../evil", "a/../../evil", "/etc/evil", "a//b", "./a", "a/./b", "..", "a/..", "nul\x00byte", "x" * 256],
+    ["../evil", "a/../../evil", "/etc/evil", "a//b", "./a", "a/./b", "..", "a/..", "x" * 256],
 )
 def test_a_name_that_leads_astray_stops_it_before_anything_is_written(
     service: StorageService, tmp_path: Path, name: str
@@ -91,3 +93,10 @@ def test_damaged_content_is_noticed(service: StorageService, blobs: MemoryBlobs,
 
     with pytest.raises(Internal, match="damaged"):
         service.fetch_tree(url("model"), tmp_path / "in")
+
+
+def test_a_name_with_a_nul_from_before_these_were_refused_stops_it_too(service: StorageService) -> None:
+    stored = replace(service.write(url("model/a"), [b"x"]), name="model/nul\0byte")
+
+    with pytest.raises(FailedPrecondition, match="cannot be a file"):
+        plan_tree([stored], prefix="model/")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import logging
+import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,7 +160,32 @@ def back(call: Call) -> Reply:
     return Reply(content=call.read(), status=201, headers={"x-mine": call.headers["x-theirs"]})
 
 
+def slow(call: Call) -> Json:
+    digest, largest = hashlib.sha256(), 0
+    for piece in call.body:
+        digest.update(piece)
+        largest = max(largest, len(piece))
+        time.sleep(0.01)
+    return {"sha256": digest.hexdigest(), "small": largest < 2 << 20}
+
+
+ENDS: queue.Queue[str] = queue.Queue()
+
+
+def noted(call: Call) -> Json:
+    try:
+        for _ in call.body:
+            pass
+    except Exception as error:
+        ENDS.put(type(error).__name__)
+        raise
+    ENDS.put("whole")
+    return {}
+
+
 SERVED = [
+    row("POST", "/slow", slow),
+    row("POST", "/noted", noted),
     row("POST", "/echo/{a}/{b+}"),
     row("GET", "/fail/{how}", fail),
     row("POST", "/unread", unread),
@@ -297,18 +325,58 @@ def test_a_streamed_answer_arrives_whole(client: Client) -> None:
 
 
 def test_a_streamed_answer_of_known_length_says_so(client: Client) -> None:
-    client.request("GET", "/stream?pieces=3&length=known")
-    answer = client.getresponse()
+    for pieces in (0, 3, 300):
+        client.request("GET", f"/stream?pieces={pieces}&length=known")
+        answer = client.getresponse()
 
-    assert answer.getheader("content-length") == "18000"
-    assert answer.getheader("content-type") == "text/plain; charset=utf-8"
-    assert len(answer.read()) == 18000
+        assert answer.getheader("content-length") == str(6000 * pieces)
+        assert answer.getheader("content-type") == "text/plain"
+        assert len(answer.read()) == 6000 * pieces
 
 
-@pytest.mark.parametrize("length", ["", "&length=known"])
-def test_a_stream_that_breaks_does_not_look_complete(client: Client, length: str) -> None:
+@pytest.mark.parametrize("query", ["pieces=3", "pieces=300&length=known"])
+def test_a_stream_that_breaks_does_not_look_complete(client: Client, query: str) -> None:
     with pytest.raises(http.client.IncompleteRead):
-        client.ask("GET", f"/stream?pieces=3&break=yes{length}")
+        client.ask("GET", f"/stream?{query}&break=yes")
+
+
+def test_a_short_stream_that_breaks_is_told_as_what_it_is(client: Client) -> None:
+    status, answer = client.ask("GET", "/stream?pieces=3&length=known&break=yes")
+
+    assert (status, json.loads(answer)["error"]["status"]) == (500, "INTERNAL")
+
+
+def test_a_large_body_arrives_whole_however_slowly_it_is_taken(client: Client) -> None:
+    body = b"".join(b"%08d" % number for number in range(1_000_000))
+
+    status, answer = client.ask("POST", "/slow", body)
+
+    assert status == 200
+    assert json.loads(answer) == {"sha256": hashlib.sha256(body).hexdigest(), "small": True}
+
+
+def test_a_client_that_waits_for_a_word_is_told_to_go_on_when_the_body_is_wanted(client: Client) -> None:
+    client.connect()
+    head = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\nX-Theirs: a\r\n\r\n"
+
+    client.sock.sendall(head % b"back")
+    assert client.sock.recv(1000).startswith(b"HTTP/1.1 100 ")
+    client.sock.sendall(b"body")
+    assert client.sock.recv(1000).startswith(b"HTTP/1.1 201 ")
+    client.close()
+    client.connect()
+    client.sock.sendall(head % b"unread")
+    assert client.sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_sender_that_goes_away_is_no_end_of_its_body(client: Client) -> None:
+    client.connect()
+    client.sock.sendall(
+        b"POST /noted HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 2_000_000
+    )
+    client.close()
+
+    assert ENDS.get(timeout=20) == "ClientDisconnect"
 
 
 def test_a_chunked_body_arrives_whole_and_a_reply_has_its_own_status_and_headers(client: Client) -> None:

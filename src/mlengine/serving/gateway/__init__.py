@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mlengine.serving.gateway.process import run
-from mlengine.serving.gateway.settings import GatewaySettings
+from mlengine.serving.gateway.settings import GatewaySettings, Ports
 
-__all__ = ["GatewaySettings", "run"]
+__all__ = ["GatewaySettings", "Ports", "run"]

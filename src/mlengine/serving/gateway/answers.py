@@ -15,8 +15,12 @@ KEPT = b""
 KEPT_FOR_HTTP10 = b"Connection: keep-alive\r\n"
 CLOSED = b"Connection: close\r\n"
 
-# A refusal that a second try may get past says when to try.
-_RETRY = {429: b"Retry-After: 1\r\n", 503: b"Retry-After: 1\r\n"}
+# A refusal that a second try may get past says when to try, or with what.
+_CURES = {
+    407: b'Proxy-Authenticate: Basic realm="jobs of mlengine"\r\n',
+    429: b"Retry-After: 1\r\n",
+    503: b"Retry-After: 1\r\n",
+}
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _starts: dict[int, bytes] = {}
 
@@ -46,6 +50,6 @@ def reason(status: int) -> bytes:
 
 
 def _start(status: int) -> bytes:
-    start = b"HTTP/1.1 %d %b\r\n%b" % (status, reason(status), _RETRY.get(status, b""))
+    start = b"HTTP/1.1 %d %b\r\n%b" % (status, reason(status), _CURES.get(status, b""))
     _starts[status] = start
     return start

@@ -10,12 +10,12 @@ import json
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
 from mlengine.errors import FailedPrecondition, InvalidArgument, Problem
-from mlengine.serving.gateway.door import Door
+from mlengine.serving.gateway.door import Door, say
+from mlengine.serving.gateway.settings import Ports
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
@@ -26,6 +26,14 @@ STOP_SECONDS = 10.0
 LONGEST_ORDER = 32 * 1024 * 1024
 
 
+class NeverReady(Exception):
+    """The control plane ended before it had ever answered; `code` is for the gateway's own exit."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class ControlPlane:
     """The child process of the control plane, started again whenever it ends.
 
@@ -33,10 +41,15 @@ class ControlPlane:
     gone, by whatever death, the tether reads end-of-file, and everything below must end itself.
     """
 
-    def __init__(self, argv: tuple[str, ...], *, port: int) -> None:
-        """`argv` starts the child; it finds `port` in MLENGINE_PORT and the pipe in MLENGINE_TETHER_FD."""
+    def __init__(self, argv: tuple[str, ...], *, ports: Ports) -> None:
+        """`argv` starts the child.
+
+        It finds `ports` in MLENGINE_PORT and MLENGINE_TLS_PORT, and the pipe in MLENGINE_TETHER_FD.
+        """
+        # Whoever knows that it answers sets this. What ends before has a fault that no new start mends.
+        self.was_ready = False
         self._argv = argv
-        self._port = port
+        self._ports = ports
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
         # Held while a child is being started, so that `stop` never misses one.
@@ -44,7 +57,11 @@ class ControlPlane:
         self._tether, self._held_end = os.pipe()
 
     async def keep_alive(self) -> None:
-        """Run the child, again and again, until `stop`."""
+        """Run the child, again and again, until `stop`.
+
+        Raises:
+            NeverReady: it ended by itself before it was ready for the first time. Why, it has said itself.
+        """
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         while True:
@@ -52,11 +69,16 @@ class ControlPlane:
             try:
                 await self._start()
             except OSError as error:
-                ended = f"could not be started ({error})"
+                ended = f"could not be started ({self._argv[0]}: {error.strerror})"
+                code = 1
             else:
-                ended = _manner(await self._process.wait()) if self._process is not None else ""
+                code = await self._process.wait() if self._process is not None else 0
+                ended = _manner(code)
             if self._stopping:
                 return
+            if not self.was_ready:
+                say(f"The control plane {ended} before it was ready, and so the server ends.")
+                raise NeverReady(code if code > 0 else 1)
             if loop.time() - began > STEADY_SECONDS:
                 pause = FIRST_PAUSE
             say(f"The control plane {ended}; starting it again in {pause:g} s. Predictions go on.")
@@ -85,7 +107,11 @@ class ControlPlane:
                 self._process = await self._spawn()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        environment = os.environ | {"MLENGINE_TETHER_FD": str(self._tether), "MLENGINE_PORT": str(self._port)}
+        environment = os.environ | {
+            "MLENGINE_TETHER_FD": str(self._tether),
+            "MLENGINE_PORT": str(self._ports.plain),
+            "MLENGINE_TLS_PORT": str(self._ports.tls),
+        }
         # A session of its own: Ctrl-C in the terminal is for the gateway, which ends things in their order.
         return await asyncio.create_subprocess_exec(
             *self._argv,
@@ -201,12 +227,6 @@ def private_listener(path: str) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def say(message: str) -> None:
-    """Tell whoever runs the server."""
-    sys.stderr.write(f"mlengine: {message}\n")
-    sys.stderr.flush()
 
 
 def _manner(code: int) -> str:

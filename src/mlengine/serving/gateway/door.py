@@ -8,35 +8,87 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
+import ssl
+import sys
+from dataclasses import dataclass
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from mlengine.access.domain import JobTokens
+from mlengine.errors import PermissionDenied, Problem
 from mlengine.serving.gateway.routes import RoutingTable
 from mlengine.serving.gateway.settings import GatewaySettings
 from mlengine.serving.gateway.upstream import ControlPool
 
-if TYPE_CHECKING:
-    from mlengine.serving.gateway.http import ClientConnection
-
 TICK_SECONDS = 1.0
+MOST_NOTED = 4096
 _HOST = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
+
+
+class Guest(Protocol):
+    """A connection, as the door sees it."""
+
+    def check_time(self, now: float) -> None:
+        """Part from a client that takes too long over something."""
+
+    def leave(self) -> None:
+        """Answer what is here, then close."""
+
+    def cut(self) -> None:
+        """End at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """The way by which a connection came in.
+
+    Args:
+        scheme: "http" or "https".
+        hosts: The names under which it is answered there.
+        proxy: Whether ways to other hosts may be asked for there.
+    """
+
+    scheme: bytes
+    hosts: HostRule
+    proxy: bool = False
 
 
 class Door:
     """The shared state of all client connections; lives as long as the gateway."""
 
-    def __init__(self, settings: GatewaySettings, *, loopback: bool) -> None:
+    def __init__(
+        self, settings: GatewaySettings, *, loopback: bool, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls`: what TLS connections are made with; None where there are none."""
         self.settings = settings
         self.routes = RoutingTable(settings)
         self.control = ControlPool(settings.control_socket, settings.control_seconds)
-        self.hosts = HostRule((settings.host, *settings.allowed_hosts) if loopback else None)
-        self.connections: set[ClientConnection] = set()
+        self.tls = tls
+        self.tokens = JobTokens(settings.job_secret) if settings.job_secret else None
+        names = (settings.host, *settings.allowed_hosts) if loopback else None
+        hosts = HostRule(names)
+        self.plain = Entrance(scheme=b"http", hosts=hosts, proxy=True)
+        self.secure = Entrance(scheme=b"https", hosts=hosts)
+        # Only who came by the proxy, and so showed the token of a job, is answered under these names.
+        self.impersonating = Entrance(
+            scheme=b"https", hosts=HostRule((*(names or ()), *settings.impersonated_hosts))
+        )
+        self.connections: set[Guest] = set()
         self.answered = 0
         self.date = b""
         self.leaving = False
+        self._noted: set[str] = set()
         self._empty = asyncio.Event()
 
-    def closed(self, connection: ClientConnection) -> None:
+    def note(self, message: str) -> None:
+        """Tell whoever runs the server, the first time that this is to be told."""
+        if message not in self._noted:
+            if len(self._noted) >= MOST_NOTED:
+                self._noted.clear()
+            self._noted.add(message)
+            say(message)
+
+    def closed(self, connection: Guest) -> None:
         """Forget a connection that ended."""
         self.connections.discard(connection)
         if not self.connections:
@@ -91,6 +143,23 @@ class HostRule:
         return True
 
 
+def wrong_host(host: bytes) -> Problem:
+    """What a client hears that asks for a host which is not us."""
+    return PermissionDenied(
+        f"This server answers on this machine only, and not under the name '{host.decode('latin-1')}'.",
+        hint="Use localhost or 127.0.0.1, or add the name to the server's allowed hosts.",
+    )
+
+
+def say(message: str) -> None:
+    """Tell whoever runs the server."""
+    sys.stderr.write(f"mlengine: {message}\n")
+    sys.stderr.flush()
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches `address`."""
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

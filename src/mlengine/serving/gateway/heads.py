@@ -21,7 +21,8 @@ class Request:
 
     `length` is the body's length where the head tells it; `chunked` says that the body itself will. With
     neither there is no body. `close`: the connection ends with this request's answer. `headers` are all that
-    came, as they came; `fields` the same by lower-case name, the last one of each.
+    came, as they came; `fields` the same by lower-case name, the last one of each. The `host` of a CONNECT is
+    its target.
     """
 
     method: bytes
@@ -75,9 +76,11 @@ def understand(
             return answers.refusal(InvalidArgument("The request has more than one Host header."))
         if coding is not None:
             coding = b", ".join(value for name, value in headers if name.lower() == b"transfer-encoding")
-    if target[:1] != b"/" and target != b"*":
+    if method == b"CONNECT":
+        host = target
+    elif target[:1] != b"/" and target != b"*":
         scheme, _, rest = target.partition(b"://")
-        if scheme.lower() not in (b"http", b"https") or not rest or method == b"CONNECT":
+        if scheme.lower() not in (b"http", b"https") or not rest:
             return answers.refusal(InvalidArgument("The request's target is neither a path nor a URL."))
         host, slash, path = rest.partition(b"/")
         target = slash + path or b"/"

@@ -1,7 +1,7 @@
 """The client's side: one connection, its requests in order, their answers in the same order.
 
-Own protocol class on httptools, because a prediction's way must cost microseconds. What an answer takes is
-the business of `turns` and `passage`; here is only HTTP.
+Own protocol class on httptools, because a prediction's way must cost microseconds. What is done with a
+request is the business of `reception`, what its answer takes that of the turns; here is only HTTP.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import cast
 
 import httptools
 
-from mlengine.errors import Internal, InvalidArgument, PermissionDenied, Problem
+from mlengine.errors import Internal, InvalidArgument, Problem
 from mlengine.serving.gateway import answers
-from mlengine.serving.gateway.door import Door
+from mlengine.serving.gateway.connect import Connect
+from mlengine.serving.gateway.door import Door, Entrance
 from mlengine.serving.gateway.heads import (
     LARGEST_HEAD,
     Request,
@@ -25,8 +26,8 @@ from mlengine.serving.gateway.heads import (
     understand,
     without_upgrade,
 )
-from mlengine.serving.gateway.passage import Passage
-from mlengine.serving.gateway.turns import Prediction, Ready, Turn, overloaded, too_large, wrong_encoding
+from mlengine.serving.gateway.reception import receive
+from mlengine.serving.gateway.turns import Turn, ready
 
 # Requests read ahead on one connection; with more, reading waits for answers.
 MOST_TURNS = 64
@@ -37,8 +38,9 @@ SMALL = 64 * 1024
 class ClientConnection(asyncio.Protocol):
     """One client. Also the callbacks (`on_…`) of its parser."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, entrance: Entrance) -> None:
         self.door = door
+        self.entrance = entrance
         self.closed = False
         self.choked = False
         self.client_address = b"unknown"
@@ -52,6 +54,8 @@ class ClientConnection(asyncio.Protocol):
         # The client does not know yet that nobody will read what it sends from here on.
         self._more_may_come = False
         self._lingering = False
+        # Another protocol is to get this connection, so what comes next is not for us.
+        self._held = False
         self._reading = True
         self._heard = self._loop.time()
         self._choked_since = 0.0
@@ -102,6 +106,10 @@ class ClientConnection(asyncio.Protocol):
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
+                if self._held and isinstance(self._turns[-1], Connect):
+                    self._turns[-1].early = data[upgrade.args[0] :]
+                if self._parser.get_method() == b"CONNECT":
+                    break
                 # The parser takes the body for another protocol. We speak none, which the client learns by
                 # an ordinary answer, so the request is read again as if it had not offered one.
                 head = without_upgrade(self._parser, self._target, self._headers)
@@ -229,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         full = len(self._turns) >= MOST_TURNS or (receiving is not None and receiving.overfull())
         # A client that does not take its answers gets no new ones; but it may finish what it is sending now.
         full = full or (self.choked and not (self._turns and self._turns[0] is receiving))
-        wanted = not full or self._lingering
+        wanted = (not full or self._lingering) and not self._held
         if wanted != self._reading:
             self._reading = wanted
             if wanted:
@@ -237,6 +245,24 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
+
+    def hold(self) -> None:
+        """Read no more: what comes next is for the protocol to which `hand_over` gives the connection."""
+        self._held = True
+
+    def hand_over(self) -> asyncio.Transport | None:
+        """The transport, for another protocol to use; None if the client has left. Here all is over then."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            self.closed = True
+            self._turns.clear()
+            self.door.answered += 1
+            self.door.closed(self)
+        return transport
+
+    def within(self, entrance: Entrance) -> ClientConnection:
+        """A connection for the same client that comes in by another way, inside of this one."""
+        return ClientConnection(self.door, entrance)
 
     def cut(self) -> None:
         """End the connection at once, for an answer that cannot be completed."""
@@ -284,52 +310,10 @@ class ClientConnection(asyncio.Protocol):
             arrived=self._head_start + self._head_size + self._piece,
         )
         if not isinstance(request, Request):
-            return self._ready(*request, close=True, head_only=self._parser.get_method() == b"HEAD")
+            return ready(self, *request, close=True, head_only=self._parser.get_method() == b"HEAD")
         if request.by_length_only:
             self._left = request.length or 0
-        if not self.door.hosts.allows(request.host):
-            refusal = answers.refusal(_wrong_host(request.host))
-            return self._ready(
-                *refusal, close=True, http10=request.http10, head_only=request.method == b"HEAD"
-            )
-        if request.method == b"POST":
-            link = self.door.routes.find(request.target)
-            if link is not None:
-                encoding = request.fields.get(b"content-encoding", b"identity").lower()
-                most = self.door.settings.max_body_bytes
-                if encoding not in (b"identity", b"gzip", b"x-gzip"):
-                    return self._ready(*wrong_encoding(encoding), close=True, http10=request.http10)
-                if (request.length or 0) > most:
-                    return self._ready(*too_large(most), close=True, http10=request.http10)
-                if link.full:
-                    # Whether a body that waits for our word still comes is the client's choice.
-                    close = request.close or (request.has_body and request.expects_continue)
-                    return self._ready(*overloaded(link), close=close, http10=request.http10)
-                return Prediction(self, request, link, gzip=encoding != b"identity")
-        elif request.target.partition(b"?")[0] == b"/healthz" and request.method in (b"GET", b"HEAD"):
-            return self._ready(
-                200,
-                b"ok",
-                kind=answers.TEXT,
-                close=request.close,
-                http10=request.http10,
-                head_only=request.method == b"HEAD",
-            )
-        return Passage(self, request)
-
-    def _ready(
-        self,
-        status: int,
-        body: bytes,
-        *,
-        close: bool,
-        kind: bytes = answers.JSON,
-        http10: bool = False,
-        head_only: bool = False,
-    ) -> Turn:
-        turn = Ready(self, close=close, http10=http10, head_only=head_only)
-        turn.answer = (status, body, kind)
-        return turn
+        return receive(self, request)
 
     # Writing.
 
@@ -370,7 +354,7 @@ class ClientConnection(asyncio.Protocol):
         if turn is not None and turn in self._turns:
             turn.fail(*refusal)
         elif self._turns or turn is None:
-            self._turns.append(self._ready(*refusal, close=True))
+            self._turns.append(ready(self, *refusal, close=True))
             if len(self._turns) == 1:
                 self._advance()
         else:
@@ -399,10 +383,3 @@ class ClientConnection(asyncio.Protocol):
     def _stop_lingering(self) -> None:
         if self._transport is not None:
             self._transport.close()
-
-
-def _wrong_host(host: bytes) -> Problem:
-    return PermissionDenied(
-        f"This server answers on this machine only, and not under the name '{host.decode('latin-1')}'.",
-        hint="Use localhost or 127.0.0.1, or add the name to the server's allowed hosts.",
-    )

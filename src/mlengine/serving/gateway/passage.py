@@ -43,7 +43,7 @@ class Passage(Turn):
         self._chunked = request.chunked
         self._expects = request.has_body and request.expects_continue
         self._continued = False
-        self._head: bytes = _request_head(request, connection.client_address)
+        self._head: bytes = _request_head(request, connection.client_address, connection.entrance.scheme)
         self._ahead: list[bytes] = []
         self._line: ControlLine | None = None
         self._body_sent = False
@@ -171,7 +171,9 @@ class Passage(Turn):
         if chunked:
             dropped |= {b"content-length"}
         lines = [b"HTTP/1.1 %d %b\r\n" % (status, phrase)]
-        lines += [b"%b: %b\r\n" % header for header in headers if header[0].lower() not in dropped]
+        lines += [
+            b"%b: %b\r\n" % (_spelled(name), value) for name, value in headers if name.lower() not in dropped
+        ]
         self._framing = b"measured"
         if not measured:
             if self.http10:
@@ -226,7 +228,7 @@ class Passage(Turn):
             line.close()
 
 
-def _request_head(request: Request, client_address: bytes) -> bytes:
+def _request_head(request: Request, client_address: bytes, scheme: bytes) -> bytes:
     fields = request.fields
     dropped = _HOP | _named_by_connection(request.headers) | {b"x-forwarded-for", b"host"}
     if request.chunked:
@@ -241,8 +243,15 @@ def _request_head(request: Request, client_address: bytes) -> bytes:
     if b"x-forwarded-host" not in fields:
         lines.append(b"X-Forwarded-Host: %b\r\n" % request.host)
     if b"x-forwarded-proto" not in fields:
-        lines.append(b"X-Forwarded-Proto: http\r\n")
+        lines.append(b"X-Forwarded-Proto: %b\r\n" % scheme)
     return b"".join((*lines, b"\r\n"))
+
+
+def _spelled(name: bytes) -> bytes:
+    """A field's name as it is usually written: TensorFlow looks for `Location`, finds no `location`."""
+    if name.startswith(b"x-") or not name.islower():
+        return name
+    return b"ETag" if name == b"etag" else name.title()
 
 
 def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:

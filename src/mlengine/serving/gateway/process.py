@@ -7,44 +7,56 @@ import errno
 import resource
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mlengine.errors import FailedPrecondition, InvalidArgument
-from mlengine.serving.gateway.control import AdminSocket, ControlPlane
-from mlengine.serving.gateway.door import Door, is_loopback
+from mlengine.serving.gateway.connect import FAREWELL_SECONDS, HANDSHAKE_SECONDS
+from mlengine.serving.gateway.control import AdminSocket, ControlPlane, NeverReady
+from mlengine.serving.gateway.door import Door, is_loopback, say
 from mlengine.serving.gateway.http import ClientConnection
-from mlengine.serving.gateway.settings import GatewaySettings
+from mlengine.serving.gateway.settings import GatewaySettings, Ports
 
 BACKLOG = 2048
 # Every client and every worker is an open file; the usual soft limit of 1,024 is soon met.
 OPEN_FILES = 65_536
 READY_PAUSE = 0.05
+# 8443 for 8080.
+TLS_PORT_ABOVE = 363
+RENEW_SECONDS = 24 * 3600.0
 
 
-def run(settings: GatewaySettings, on_listening: Callable[[int], None] | None = None) -> None:
+def run(settings: GatewaySettings, on_listening: Callable[[Ports], None] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then let requests in flight end, end the control plane, and return.
 
     Args:
         settings: See `GatewaySettings`.
-        on_listening: Called once with the actual port, when connections are accepted.
+        on_listening: Called once, when connections are accepted.
+
+    Returns:
+        0; or the exit code of a control plane that ended before it had ever answered.
 
     Raises:
-        FailedPrecondition: The port or a socket is in use, or may not be opened.
+        FailedPrecondition: A port or a socket is in use, or may not be opened.
         InvalidArgument: The host is not one of this machine.
     """
-    listeners = listen(settings.host, settings.port)
+    plain = listen(settings.host, settings.port)
+    secure: list[socket.socket] = []
     try:
+        if settings.certificate is not None:
+            secure = _listen_tls(settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, listeners, on_listening))
+            return runner.run(_serve(settings, plain, secure, on_listening))
     finally:
-        for listener in listeners:
+        for listener in (*plain, *secure):
             listener.close()
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of `host`, all on the same port.
+def listen(host: str, port: int, flag: str = "--port") -> list[socket.socket]:
+    """Listening sockets on every address of `host`, all on the same port, which `flag` chooses.
 
     Raises:
         FailedPrecondition: The port is in use, or may not be opened.
@@ -75,7 +87,17 @@ def listen(host: str, port: int) -> list[socket.socket]:
     for listener in listeners:
         listener.close()
     assert failure is not None
-    raise _cannot_listen(host, port, failure) from failure
+    raise _cannot_listen(host, port, failure, flag) from failure
+
+
+def _listen_tls(settings: GatewaySettings) -> list[socket.socket]:
+    if settings.tls_port or not 0 < settings.port <= 65535 - TLS_PORT_ABOVE:
+        return listen(settings.host, settings.tls_port, "--tls-port")
+    try:
+        # The same one after each start: clients have it in their files.
+        return listen(settings.host, settings.port + TLS_PORT_ABOVE)
+    except FailedPrecondition:
+        return listen(settings.host, 0)
 
 
 def _listener(family: int, address: tuple[Any, ...]) -> socket.socket:
@@ -94,15 +116,15 @@ def _listener(family: int, address: tuple[Any, ...]) -> socket.socket:
     return listener
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> FailedPrecondition | InvalidArgument:
+def _cannot_listen(host: str, port: int, error: OSError, flag: str) -> FailedPrecondition | InvalidArgument:
     if error.errno == errno.EADDRINUSE:
         return FailedPrecondition(
             f"Port {port} on {host} is in use by another program.",
-            hint=f"Choose another one with --port, or find the program: 'ss -ltnp sport = :{port}'.",
+            hint=f"Choose another one with {flag}, or find the program: 'ss -ltnp sport = :{port}'.",
         )
     if error.errno == errno.EACCES:
         return FailedPrecondition(
-            f"Port {port} may not be opened by this user.", hint="Choose one above 1023 with --port."
+            f"Port {port} may not be opened by this user.", hint=f"Choose one above 1023 with {flag}."
         )
     return InvalidArgument(
         f"The server cannot listen on {host}: {error.strerror}.",
@@ -111,30 +133,52 @@ def _cannot_listen(host: str, port: int, error: OSError) -> FailedPrecondition |
 
 
 async def _serve(
-    settings: GatewaySettings, listeners: list[socket.socket], on_listening: Callable[[int], None] | None
-) -> None:
+    settings: GatewaySettings,
+    plain: list[socket.socket],
+    secure: list[socket.socket],
+    on_listening: Callable[[Ports], None] | None,
+) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _allow_open_files()
-    addresses = [listener.getsockname() for listener in listeners]
-    port = addresses[0][1]
-    door = Door(settings, loopback=all(is_loopback(address[0]) for address in addresses))
+    addresses = [listener.getsockname() for listener in (*plain, *secure)]
+    ports = Ports(plain=addresses[0][1], tls=addresses[-1][1] if secure else 0)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if secure else None
+    door = Door(settings, loopback=all(is_loopback(address[0]) for address in addresses), tls=tls)
     admin = AdminSocket(settings.admin_socket, door)
     await admin.open()
     tasks = [loop.create_task(door.watch())]
     await asyncio.sleep(0)  # The first date is set before the first answer needs it.
-    servers = [await loop.create_server(lambda: ClientConnection(door), sock=each) for each in listeners]
+    servers = [
+        await loop.create_server(lambda: ClientConnection(door, door.plain), sock=each) for each in plain
+    ]
+    if tls is not None and settings.certificate is not None:
+        tls.set_alpn_protocols(["http/1.1"])
+        tls.load_cert_chain(settings.certificate())
+        tasks.append(loop.create_task(_renew(tls, settings.certificate)))
+        servers += [
+            await loop.create_server(
+                lambda: ClientConnection(door, door.secure),
+                sock=each,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=FAREWELL_SECONDS,
+            )
+            for each in secure
+        ]
     if on_listening is not None:
-        on_listening(port)
-    control = ControlPlane(settings.control_argv, port=port) if settings.control_argv else None
+        on_listening(ports)
+    control = ControlPlane(settings.control_argv, ports=ports) if settings.control_argv else None
     if control is not None:
         tasks.append(loop.create_task(control.keep_alive()))
-    if settings.ready_line:
-        tasks.append(loop.create_task(_announce(door, settings.host, port)))
+    if control is not None or settings.ready_line:
+        tasks.append(loop.create_task(_announce(door, control, ports.plain)))
     try:
         await _first(loop.create_task(stop.wait()), tasks)
+    except NeverReady as failure:
+        return failure.code
     finally:
         for server in servers:
             server.close()
@@ -148,10 +192,11 @@ async def _serve(
         for task in tasks:
             task.cancel()
         await admin.close()
+    return 0
 
 
 async def _first(stopped: asyncio.Task[Any], tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for `stopped`; a task that fails before is our fault and ends the gateway with its traceback."""
+    """Wait for `stopped`; a task that fails before ends the gateway: our fault, or a control plane's."""
     running = {stopped, *tasks}
     while not stopped.done():
         done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -159,12 +204,27 @@ async def _first(stopped: asyncio.Task[Any], tasks: list[asyncio.Task[None]]) ->
             task.result()
 
 
-async def _announce(door: Door, host: str, port: int) -> None:
+async def _announce(door: Door, control: ControlPlane | None, port: int) -> None:
+    """Wait until the control plane answers, and tell who wants to know."""
     while not await door.control.reachable():
         await asyncio.sleep(READY_PAUSE)
-    name = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"mlengine is ready at http://{name}:{port}\n")
-    sys.stdout.flush()
+    if control is not None:
+        control.was_ready = True
+    if door.settings.ready_line:
+        host = door.settings.host
+        name = f"[{host}]" if ":" in host else host
+        sys.stdout.write(f"mlengine is ready at http://{name}:{port}\n")
+        sys.stdout.flush()
+
+
+async def _renew(tls: ssl.SSLContext, certificate: Callable[[], Path]) -> None:
+    """Have the certificate renewed in time; connections made from then on get the new one."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            tls.load_cert_chain(await asyncio.to_thread(certificate))
+        except OSError as error:
+            say(f"The certificate for https cannot be renewed: {error}. The present one serves on.")
 
 
 def _allow_open_files() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,13 @@ class GatewaySettings:
         admin_socket: Unix socket which the gateway makes for the control plane's orders (mode 0600).
         control_argv: How to start the control plane; None when somebody else runs it.
         allowed_hosts: Host names accepted on a loopback address besides those of the machine itself.
+        tls_port: TCP port for https; 0 takes the plain port + 363 if it can, else a free one.
+        certificate: Names the file with the key and certificates for https, and renews it when it is time. It
+            may take a second, and is asked again every day. None for no https.
+        job_secret: What the tokens of jobs are made with; empty for no proxy.
+        impersonated_hosts: Hosts under whose names the proxy for jobs answers itself.
+        outer_proxy: URL of the proxy by which this machine reaches other hosts; empty for none.
+        outer_no_proxy: Hosts to reach without it, as in the variable `no_proxy`.
         max_body_bytes: Largest prediction request, after decompression.
         queue_limit: Prediction requests a version may have waiting or being computed.
         queue_bytes: The same in bytes of request bodies.
@@ -35,6 +44,12 @@ class GatewaySettings:
     admin_socket: str
     control_argv: tuple[str, ...] | None = None
     allowed_hosts: tuple[str, ...] = ()
+    tls_port: int = 0
+    certificate: Callable[[], Path] | None = None
+    job_secret: bytes = b""
+    impersonated_hosts: tuple[str, ...] = ()
+    outer_proxy: str = ""
+    outer_no_proxy: str = ""
     max_body_bytes: int = 64 * 1024 * 1024
     queue_limit: int = 256
     queue_bytes: int = 256 * 1024 * 1024
@@ -46,3 +61,16 @@ class GatewaySettings:
     control_seconds: float = 10.0
     drain_seconds: float = 10.0
     ready_line: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The TCP ports on which connections are accepted.
+
+    Args:
+        plain: For http.
+        tls: For https; 0 where there is none.
+    """
+
+    plain: int
+    tls: int

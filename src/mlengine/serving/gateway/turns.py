@@ -76,6 +76,22 @@ class Ready(Turn):
     __slots__ = ()
 
 
+def ready(
+    connection: ClientConnection,
+    status: int,
+    body: bytes,
+    *,
+    close: bool,
+    kind: bytes = answers.JSON,
+    http10: bool = False,
+    head_only: bool = False,
+) -> Turn:
+    """A turn with this answer."""
+    turn = Ready(connection, close=close, http10=http10, head_only=head_only)
+    turn.answer = (status, body, kind)
+    return turn
+
+
 class Prediction(Turn):
     """A request for a model worker: collect the body, hand it over, wait."""
 

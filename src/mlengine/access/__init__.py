@@ -1,0 +1,1 @@
+"""Who asks: which of our jobs, and which service account, by its keys."""
