@@ -575,20 +575,24 @@ def test_tasks_with_the_same_id_below_another_root_are_left_alone(
 
 
 def test_ended_supervisors_become_no_zombies_even_if_nobody_polls(local: LocalExecutor) -> None:
-    local.start(python("print('over')"))
+    def children() -> set[str]:
+        found = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        lines = found.stdout.splitlines()
+        return {line.split()[0] for line in lines if "shim" in line or "defunct" in line}
 
     def exited() -> bool:
         return (local.log_file("cat.1.master-replica-0").parent / "exit.json").exists()
 
+    strangers = children()  # of other tests in this process
+    local.start(python("print('over')"))
     until(exited, "the exit file")
 
-    def children() -> list[str]:
-        found = subprocess.run(
-            ["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
-        )
-        return [line for line in found.stdout.splitlines() if "shim" in line or "defunct" in line]
-
-    until(lambda: not children(), "no child of ours, living or dead")
+    until(lambda: children() <= strangers, "no child of ours, living or dead")
 
 
 def shim_of(tmp_path: Path, task_id: str) -> int:

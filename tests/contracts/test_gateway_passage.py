@@ -33,6 +33,15 @@ def alone(tmp_path):
         yield make
 
 
+def test_the_names_of_fields_are_written_as_clients_look_for_them(gateway):
+    """TensorFlow takes `location` for another field than `Location`."""
+    answer = gateway.raw(b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    names = [line.partition(b":")[0] for line in answer.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]]
+    assert {b"Content-Type", b"Content-Length", b"Date"} <= set(names)
+    assert not [name for name in names if name.islower()]
+
+
 def test_head_and_body_arrive_as_they_were_sent(gateway):
     headers = {
         "Host": "localhost:99",

@@ -156,7 +156,7 @@ class Parts:
         with self._database.read() as db:
             upload = _found(store.find_upload(db, upload_id), url)
             if upload.done_generation is not None:
-                return _done(store.find(db, url), url, upload.done_generation)
+                return _done(store.find(db, url, upload.done_generation), url, upload.done_generation)
             parts = _chosen({part.number: part for part in store.parts(db, upload_id)}, wanted)
 
         def note(change: Change, new: Object) -> None:
