@@ -108,6 +108,10 @@ class ResourceExhausted(Problem):
     status = "RESOURCE_EXHAUSTED"
 
 
+class QuotaExceeded(ResourceExhausted):
+    """What is to be stored does not fit into the project's quota. Waiting does not help; deleting does."""
+
+
 class Unavailable(Problem):
     """Not now; the same request may succeed in a moment."""
 

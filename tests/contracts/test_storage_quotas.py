@@ -9,11 +9,11 @@ import pytest
 
 from mlengine.backends.blobs_memory import MemoryBlobs
 from mlengine.backends.database import SqlDatabase
-from mlengine.errors import InvalidArgument, NotFound
+from mlengine.errors import InvalidArgument, NotFound, QuotaExceeded
 from mlengine.names import ObjectUrl
 from mlengine.storage import store_usage
 from mlengine.storage.domain import ANY, UNCLAIMED, Attributes, Object, Span
-from mlengine.storage.quotas import Quota, QuotaExceeded, Usage
+from mlengine.storage.quotas import Quota, Usage
 from mlengine.storage.service import Source, StorageService
 from tests.conftest import HandClock
 

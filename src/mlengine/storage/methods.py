@@ -9,7 +9,6 @@ from mlengine.storage.batch import Batch
 from mlengine.storage.domain import Bucket, Object
 from mlengine.storage.media import Media
 from mlengine.storage.partial import masked, parse_mask
-from mlengine.storage.quotas import QuotaExceeded
 from mlengine.storage.service import Source, StorageService
 from mlengine.web.envelope import envelope, http_code
 from mlengine.web.method import Call, Handler, Json, Method, Reply
@@ -275,16 +274,6 @@ def _finished(handler: Handler) -> Handler:
         except RangeNotSatisfiable as problem:
             span = {"content-range": f"bytes */{problem.size}"}
             return Reply(content=envelope(problem), status=http_code(problem), headers=span)
-        except QuotaExceeded as problem:
-            return _over_quota(problem)
         return masked(answer, mask) if isinstance(answer, dict) else answer
 
     return finished
-
-
-def _over_quota(problem: QuotaExceeded) -> Reply:
-    # Not 429: clients would send the same again and again for minutes, and waiting makes no room.
-    content = envelope(problem)
-    content["error"]["code"] = 413
-    content["error"]["errors"][0]["reason"] = "quotaExceeded"
-    return Reply(content=content, status=413)

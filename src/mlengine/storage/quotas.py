@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mlengine.errors import ResourceExhausted
-
-
-class QuotaExceeded(ResourceExhausted):
-    """What is to be stored does not fit into the project's quota. Waiting does not help; deleting does."""
+from mlengine.errors import QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,14 @@ from typing import Any
 
 from mlengine.clock import Clock
 from mlengine.database import Database
-from mlengine.errors import Conflict, InvalidArgument, NotFound, Problem, Unavailable
+from mlengine.errors import Conflict, InvalidArgument, NotFound, Problem, QuotaExceeded, Unavailable
 from mlengine.names import ObjectUrl
 from mlengine.storage import store
 from mlengine.storage.blobs import Blobs
 from mlengine.storage.changing import Change, Changes
 from mlengine.storage.domain import Attributes, Conditions, Hashes, Object, Span, check_name
 from mlengine.storage.hashing import Digest
-from mlengine.storage.quotas import Ceiling, QuotaExceeded
+from mlengine.storage.quotas import Ceiling
 
 _PATIENCE = 10.0  # seconds a request waits for another one that still sends to the same upload
 _TOUCH_EVERY = timedelta(hours=1)  # a note of progress costs a write to the disk

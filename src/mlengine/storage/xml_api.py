@@ -19,6 +19,7 @@ from mlengine.errors import (
     PermissionDenied,
     PreconditionFailed,
     Problem,
+    QuotaExceeded,
     RangeNotSatisfiable,
     Unavailable,
 )
@@ -26,7 +27,6 @@ from mlengine.names import ObjectUrl
 from mlengine.storage import headers, wire, xml_wire
 from mlengine.storage.domain import Object
 from mlengine.storage.media import Media, unfinished
-from mlengine.storage.quotas import QuotaExceeded
 from mlengine.storage.service import Source, StorageService
 from mlengine.web.envelope import http_code
 from mlengine.web.method import Call, Handler, Json, Method, Reply
@@ -361,7 +361,7 @@ def _error(problem: Problem, word: str) -> Reply:
     return Reply(
         content=xml_wire.error_xml(word, str(problem), more),
         # Not 429: clients would send the same again and again, and waiting makes no room.
-        status=413 if isinstance(problem, QuotaExceeded) else http_code(problem),
+        status=http_code(problem),
         headers=fields,
         media_type=xml_wire.MEDIA_TYPE,
     )

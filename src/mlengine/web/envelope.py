@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlengine.errors import NotModified, PreconditionFailed, Problem, RangeNotSatisfiable
+from mlengine.errors import NotModified, PreconditionFailed, Problem, QuotaExceeded, RangeNotSatisfiable
 
 HTTP_CODES = {
     "INVALID_ARGUMENT": 400,
@@ -26,7 +26,13 @@ HTTP_CODES = {
 }
 
 # Conditions of HTTP itself, which have numbers of their own beside their status.
-_OWN_CODES: dict[type[Problem], int] = {NotModified: 304, PreconditionFailed: 412, RangeNotSatisfiable: 416}
+_OWN_CODES: dict[type[Problem], int] = {
+    NotModified: 304,
+    PreconditionFailed: 412,
+    # Not 429: clients would send the same again and again for minutes, and waiting makes no room.
+    QuotaExceeded: 413,
+    RangeNotSatisfiable: 416,
+}
 
 # The older half of Google's clients (storage, BigQuery) looks at `errors[].reason` instead of the status.
 _REASONS = {
@@ -37,6 +43,7 @@ _REASONS = {
     404: "notFound",
     409: "conflict",
     412: "conditionNotMet",
+    413: "quotaExceeded",
     416: "requestedRangeNotSatisfiable",
     429: "rateLimitExceeded",
     501: "notImplemented",
