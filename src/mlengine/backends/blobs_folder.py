@@ -10,14 +10,11 @@ the machine a blob is there as a whole or not at all.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlengine.storage.blobs import PIECE, BlobInfo, Pieces
-
-_KEY = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
+from mlengine.storage.blobs import PIECE, BlobInfo, Pieces, check_key, is_key
 
 
 class FolderBlobs:
@@ -103,10 +100,10 @@ class FolderBlobs:
                 yield from _files(folder, prefix, sealed=True)
 
     def _growing_path(self, key: str) -> Path:
-        return self._growing / _checked(key)
+        return self._growing / check_key(key)
 
     def _sealed_path(self, key: str) -> Path:
-        return self._sealed / _checked(key)[:2] / key
+        return self._sealed / check_key(key)[:2] / key
 
 
 class _FilePieces:
@@ -148,7 +145,7 @@ def _open(path: Path, start: int, end: int | None) -> _FilePieces:
 
 def _files(folder: Path, prefix: str, *, sealed: bool) -> Iterator[BlobInfo]:
     with os.scandir(folder) as entries:
-        found = [entry for entry in entries if entry.name.startswith(prefix) and _KEY.fullmatch(entry.name)]
+        found = [entry for entry in entries if entry.name.startswith(prefix) and is_key(entry.name)]
     for entry in found:
         try:
             about = entry.stat()
@@ -156,12 +153,6 @@ def _files(folder: Path, prefix: str, *, sealed: bool) -> Iterator[BlobInfo]:
             continue  # deleted meanwhile
         changed = datetime.fromtimestamp(about.st_mtime, UTC)
         yield BlobInfo(key=entry.name, size=about.st_size, changed=changed, sealed=sealed)
-
-
-def _checked(key: str) -> str:
-    if not _KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no blob key")
-    return key
 
 
 def _make_folder(folder: Path) -> None:

@@ -10,7 +10,6 @@ when it is sealed. `write` acknowledges nothing before its end, needs no such me
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -25,13 +24,12 @@ from obstore.store import from_url
 
 from mlengine.backends.blobs_folder import FolderBlobs
 from mlengine.errors import FailedPrecondition, InvalidArgument, Unavailable, nearest
-from mlengine.storage.blobs import PIECE, BlobInfo, Pieces
+from mlengine.storage.blobs import PIECE, BlobInfo, Pieces, check_key, is_key
 
 if TYPE_CHECKING:
     from obstore import GetOptions
     from obstore.store import ObjectStore
 
-_KEY = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
 _PART = 8 << 20  # bytes of one part of a multipart upload
 _MOST_PARTS = 10_000  # what S3 takes
 _AT_ONCE = 2  # parts under way; with one being filled they bound the memory of an upload
@@ -182,7 +180,7 @@ class ObjectStoreBlobs:
         while (page := _asked(lambda: next(pages, None))) is not None:
             for found in page:
                 key = found["path"].rpartition("/")[2]
-                if key.startswith(prefix) and _KEY.fullmatch(key):
+                if key.startswith(prefix) and is_key(key):
                     yield BlobInfo(key=key, size=found["size"], changed=found["last_modified"], sealed=True)
 
     def _upload(self, path: str, chunks: _Sender, *, part: int) -> None:
@@ -258,9 +256,7 @@ class _Stream:
 
 
 def _path(key: str) -> str:
-    if not _KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no blob key")
-    return f"{key[:2]}/{key}"
+    return f"{check_key(key)[:2]}/{key}"
 
 
 def _asked(question: Callable[[], _Result]) -> _Result:

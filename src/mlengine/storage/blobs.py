@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 PIECE = 1 << 20  # bytes that are moved at a time
+_KEY = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
+
+
+def is_key(text: str) -> bool:
+    """Whether a blob can have this key."""
+    return bool(_KEY.fullmatch(text))
+
+
+def check_key(key: str) -> str:
+    """`key` itself.
+
+    Raises:
+        ValueError: no blob can have it.
+    """
+    if not is_key(key):
+        raise ValueError(f"{key!r} is no blob key")
+    return key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
