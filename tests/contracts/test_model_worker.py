@@ -261,6 +261,7 @@ def test_a_describe_frame_answers_what_the_describe_mode_prints(
         ("titanic_unknown_signature", ["'predict_log'", "predict, predict_proba"]),
         ("diverged", ["Sent: {", '"instances":[[0,0,0]]', "the model answered NaN"]),
         ("unfitted", ["The model is not trained"]),
+        ("dates", ["can only be guessed", 'into serving.json beside the model: {"sample": …}']),
         ("..", ["Could not find any of", "There is one in", "name that directory"]),
     ],
 )

@@ -338,12 +338,6 @@ def test_large_whole_numbers_that_name_something_keep_every_digit(connect: Conne
     assert connect("large").predict({"user": 2**60}, {"user": 2**60 + 1}) == [0, 1]
 
 
-def test_a_column_of_dates_can_only_be_guessed_and_does_not_stop_the_worker(connect: Connect) -> None:
-    description = connect("dates").describe()
-
-    assert (description["sure"], description["inputs"][0]["type"]) == (False, "any")
-
-
 def test_labels_keep_their_kind(connect: Connect) -> None:
     assert connect("booleans").predict({"SibSp": 0})[0] in (True, False)
     assert isinstance(connect("booleans").predict({"SibSp": 0})[0], bool)

@@ -245,11 +245,23 @@ def test_an_input_that_the_model_itself_finds_invalid_is_the_caller_s_fault_alon
     assert caller.receive(ids[2])[1] == {"predictions": [{"number": 2.0}]}
 
 
-def test_a_model_that_only_a_guess_could_try_is_served_with_a_warning(start: Start) -> None:
-    worker = start("parser")
+def test_a_model_whose_input_can_only_be_guessed_is_tried_with_the_user_s_sample(start: Start) -> None:
+    caller = start("parser").call()
 
-    assert worker.call().predict("7") == [{"number": 7.0}]
-    assert "Warning: the model could not be tried out" in worker.log.read_text()
+    assert caller.describe()["sample"] == "7"
+    assert caller.predict("8") == [{"number": 8.0}]
+
+
+def test_without_a_sample_a_model_that_does_not_answer_the_guess_is_refused(
+    tensorflow_python: Path, models: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "worker.sock"
+
+    ended = run_mode(tensorflow_python, "serve", "--model-dir", models / "parser_alone", "--socket", path)
+
+    assert ended.returncode == 1
+    assert "into serving.json beside the model" in json.loads(ended.stderr.decode().splitlines()[-1])["error"]
+    assert not path.exists()
 
 
 def test_instances_of_different_shapes_go_in_separate_requests(greeting: Caller) -> None:

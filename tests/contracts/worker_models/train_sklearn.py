@@ -55,7 +55,7 @@ def titanic(**encoder: str) -> Pipeline:
     return Pipeline([("columns", columns), ("model", LogisticRegression())])
 
 
-def save(name: str, model: object, file: str = "model.joblib", **settings: str) -> None:
+def save(name: str, model: object, file: str = "model.joblib", **settings: object) -> None:
     folder = out / name
     folder.mkdir(parents=True)
     if file == "model.pkl":
@@ -116,7 +116,11 @@ save("two_answers", two_answers)
 save("touchy", Pipeline([("model", Touchy().fit(None))]))
 save("talker", Pipeline([("model", Talker().fit(None))]))
 things = pd.DataFrame({"size": [1.0, 2.0, 3.0], "name": ["a", "bb", "dddd"]})
-save("own_code", make_pipeline(Doubler(), LinearRegression()).fit(things, [1.0, 2.0, 3.0]))
+save(
+    "own_code",
+    make_pipeline(Doubler(), LinearRegression()).fit(things, [1.0, 2.0, 3.0]),
+    sample={"size": 1.0, "name": "a"},
+)
 save("dictionary", {"a": 1})
 save("unfitted", LinearRegression())
 

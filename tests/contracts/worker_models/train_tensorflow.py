@@ -94,6 +94,8 @@ save(
 save("no_default", many, predict=greet, reverse=reverse)
 save("bytes_only", many, serving_default=reverse)
 save("parser", many, serving_default=many.number.get_concrete_function(binary))
+(out / "parser" / "serving.json").write_text('{"sample": "7"}')
+save("parser_alone", many, serving_default=many.number.get_concrete_function(binary))
 save("unit", many, serving_default=many.unit.get_concrete_function(spec([None, 3], tf.float32, "vector")))
 
 pixels = random.random((8, 784)).astype("float32")

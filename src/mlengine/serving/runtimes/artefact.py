@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 BOOSTER = "model.bst"
 PICKLES = ("model.joblib", "model.pkl")  # joblib wins where both are there
 SETTINGS = "serving.json"
+_KNOWN = ("signature_name", "sample")
 
 
 def model_file(model_dir: Path, framework: str | None) -> Path:
@@ -77,11 +79,24 @@ def wrong_type(model: Any, expected: str) -> str:
     )
 
 
-def default_signature(model_dir: Path) -> str | None:
-    """The signature that `serving.json` beside the model names, if any. Raises LoadFailed."""
+@dataclass(frozen=True, slots=True)
+class ServingSettings:
+    """What `serving.json` beside a model says.
+
+    Attributes:
+        signature_name: The signature for requests that name none; None leaves it to the model.
+        samples: At most one instance, to be tried before serving in place of made-up ones.
+    """
+
+    signature_name: str | None = None
+    samples: tuple[Any, ...] = ()
+
+
+def serving_settings(model_dir: Path) -> ServingSettings:
+    """Read `serving.json`, if there is one. Raises LoadFailed."""
     path = model_dir / SETTINGS
     if not path.is_file():
-        return None
+        return ServingSettings()
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -89,13 +104,13 @@ def default_signature(model_dir: Path) -> str | None:
     if not isinstance(settings, dict):
         raise LoadFailed(f'{path} must hold an object such as {{"signature_name": "predict_proba"}}.')
     for key in settings:
-        if key != "signature_name":
-            hint = nearest(key, ["signature_name"])
-            raise LoadFailed(f"{path}: unknown key '{key}'. {hint or 'Known: signature_name.'}")
+        if key not in _KNOWN:
+            hint = nearest(key, _KNOWN) or f"Known: {', '.join(_KNOWN)}."
+            raise LoadFailed(f"{path}: unknown key '{key}'. {hint}")
     name = settings.get("signature_name")
     if name is not None and not isinstance(name, str):
         raise LoadFailed(f"{path}: signature_name must be a text.")
-    return name or None
+    return ServingSettings(name or None, (settings["sample"],) if "sample" in settings else ())
 
 
 def _load(path: Path) -> Any:

@@ -139,7 +139,7 @@ class Model:
             TensorFlow serving did; its scikit-learn and XGBoost serving failed on them.
         describe: Builds the description for one signature, or for the default.
         samples: Instances to try before serving, made from what training left in the model.
-        sure: Whether the samples' types and shapes are known; if not, a failure proves nothing.
+        sure: Whether what made-up samples look like is known rather than guessed.
     """
 
     framework: str

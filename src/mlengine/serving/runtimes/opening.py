@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mlengine.serving.runtimes.artefact import (
     BOOSTER,
     SAVED_MODEL,
-    default_signature,
     framework_of,
     model_file,
+    serving_settings,
     unpickle,
 )
 from mlengine.serving.runtimes.model import LoadFailed, Model
@@ -26,25 +27,13 @@ def open_model(model_dir: Path, framework: str | None) -> Model:
         LoadFailed: Whatever went wrong, with the exception behind it as its cause.
     """
     try:
-        chosen = default_signature(model_dir)
-        path = model_file(model_dir, framework)
-        # Each adapter imports its framework; no other may be imported, for memory and seconds.
-        if path.name in SAVED_MODEL:
-            from mlengine.serving.runtimes import tensorflow
-
-            return tensorflow.load(model_dir, chosen)
-        if path.name == BOOSTER:
-            from mlengine.serving.runtimes import xgboost
-
-            return xgboost.load(path, chosen)
-        model = unpickle(path)
-        if (framework or framework_of(model)) == "xgboost":
-            from mlengine.serving.runtimes import xgboost
-
-            return xgboost.serve(model, chosen)
-        from mlengine.serving.runtimes import scikit_learn
-
-        return scikit_learn.serve(model, chosen)
+        settings = serving_settings(model_dir)
+        model = _adapted(model_dir, framework, settings.signature_name)
+        if not settings.samples:
+            return model
+        given = settings.samples[0]
+        describe = model.describe
+        return replace(model, samples=[given], describe=lambda: {**describe(), "sample": given})
     except LoadFailed:
         raise
     except MemoryError as error:
@@ -53,3 +42,24 @@ def open_model(model_dir: Path, framework: str | None) -> Model:
         raise LoadFailed(f"{error}. The model needs it, and this runtime does not have it.") from error
     except Exception as error:
         raise LoadFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _adapted(model_dir: Path, framework: str | None, chosen: str | None) -> Model:
+    path = model_file(model_dir, framework)
+    # Each adapter imports its framework; no other may be imported, for memory and seconds.
+    if path.name in SAVED_MODEL:
+        from mlengine.serving.runtimes import tensorflow
+
+        return tensorflow.load(model_dir, chosen)
+    if path.name == BOOSTER:
+        from mlengine.serving.runtimes import xgboost
+
+        return xgboost.load(path, chosen)
+    model = unpickle(path)
+    if (framework or framework_of(model)) == "xgboost":
+        from mlengine.serving.runtimes import xgboost
+
+        return xgboost.serve(model, chosen)
+    from mlengine.serving.runtimes import scikit_learn
+
+    return scikit_learn.serve(model, chosen)

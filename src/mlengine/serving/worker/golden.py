@@ -2,14 +2,12 @@
 
 It goes the way of every request, bytes in and bytes out. Of the samples (what an imputer would fill in, first
 categories, and zeros, ones or a ramp where training left nothing) one good answer is enough: a model that
-divides by the norm of its input may answer NaN to zeros. If none gets a good answer, the model is refused;
-but where types or shapes in the samples are guesses (columns that only the user's own code sees, string
-tensors, dimensions that may vary) failure proves nothing, so the worker warns, and serves.
+divides by the norm of its input may answer NaN to zeros. If none gets a good answer, the model is refused.
+Where types or shapes are guesses (columns that only the user's own code sees, string tensors, dimensions
+that may vary), the user helps with a sample in `serving.json`, which is tried instead.
 """
 
 from __future__ import annotations
-
-import sys
 
 from mlengine.serving.runtimes.model import LoadFailed, Model
 from mlengine.serving.worker import answers
@@ -29,14 +27,14 @@ def prove(model: Model) -> None:
         if status == 200:
             return
         failures.append(f"Sent: {_cut(body)} Answered: {loads(answer)['error']['message']}")
+    why = failures[0] if failures else "It does not tell what an instance looks like."
     if model.sure:
         raise LoadFailed(
-            f"The model was loaded, but it does not answer a prediction made from its own schema. "
-            f"{failures[0]}"
+            f"The model was loaded, but it does not answer a prediction made from its own schema. {why}"
         )
-    why = "\n".join(failures) or "The model does not tell what an instance looks like."
-    sys.stderr.write(
-        f"Warning: the model could not be tried out, since its inputs can only be guessed. {why}\n"
+    raise LoadFailed(
+        f"The model was loaded, but what it takes can only be guessed, and it does not answer that. {why} "
+        f'Put an instance that it answers into serving.json beside the model: {{"sample": …}}.'
     )
 
 
