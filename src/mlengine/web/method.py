@@ -106,6 +106,21 @@ Handler = Callable[[Call], Json | Reply]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A query parameter of a method, as the discovery document tells it.
+
+    Attributes:
+        kind: "string", "integer" or "boolean".
+        format: "int32", "google-fieldmask" or the like; empty for none.
+    """
+
+    name: str
+    kind: str = "string"
+    format: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """One documented method of the API.
 
@@ -115,6 +130,9 @@ class Method:
         path: Template: `{name}` is one component without a colon, `{name+}` one component that may hold
             any character but an unescaped slash (object names), `{name*}` the rest of the path.
         summary: One line for the reference.
+        request: Name of the schema of its body ("Job"); empty if it takes none.
+        response: Name of the schema of its answer; empty if nobody has described it.
+        parameters: What its query may say, beside what every method takes.
     """
 
     id: str
@@ -122,6 +140,9 @@ class Method:
     path: str
     handler: Handler
     summary: str
+    request: str = ""
+    response: str = ""
+    parameters: tuple[Parameter, ...] = ()
 
 
 def _no_number(word: str) -> float:
