@@ -96,6 +96,14 @@ def envelope(problem: Problem) -> dict[str, Any]:
     return {"error": error}
 
 
+def refusal(problem: Problem, code: int | None = None) -> tuple[int, bytes]:
+    """HTTP number and envelope of `problem`; `code` where HTTP is finer than Google's statuses (413, 431)."""
+    value = envelope(problem)
+    if code is not None:
+        value["error"]["code"] = code
+    return value["error"]["code"], to_bytes(value)
+
+
 def to_bytes(value: object) -> bytes:
     """JSON as we send it: UTF-8, no NaN, two-space indent as Google's `prettyPrint` default."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2).encode() + b"\n"

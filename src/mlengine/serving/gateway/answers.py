@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from mlengine.errors import Problem
-from mlengine.web import envelope
+from mlengine.web.envelope import refusal
+
+__all__ = ["CLOSED", "JSON", "KEPT", "KEPT_FOR_HTTP10", "TEXT", "head", "reason", "refusal"]
 
 JSON = b"application/json; charset=UTF-8"
 TEXT = b"text/plain; charset=UTF-8"
@@ -34,14 +35,6 @@ def head(status: int, length: int, *, kind: bytes, date: bytes, connection: byte
         date,
         connection,
     )
-
-
-def refusal(problem: Problem, code: int | None = None) -> tuple[int, bytes]:
-    """HTTP number and envelope of `problem`; `code` where HTTP is finer than Google's statuses (413, 431)."""
-    value = envelope.envelope(problem)
-    if code is not None:
-        value["error"]["code"] = code
-    return value["error"]["code"], envelope.to_bytes(value)
 
 
 def reason(status: int) -> bytes:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from mlengine.errors import DeadlineExceeded, InvalidArgument, PermissionDenied, Problem, Unavailable
 from mlengine.serving.gateway import answers
-from mlengine.serving.gateway.door import is_loopback
-from mlengine.serving.gateway.heads import Request
 from mlengine.serving.gateway.outside import dial
 from mlengine.serving.gateway.tunnel import Tunnel
 from mlengine.serving.gateway.turns import Turn, ready
+from mlengine.web.heads import Request
+from mlengine.web.hosts import is_loopback
 
 if TYPE_CHECKING:
     from mlengine.serving.gateway.http import ClientConnection

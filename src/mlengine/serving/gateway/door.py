@@ -6,8 +6,6 @@ Apart from `http` so that one connection's story is not mixed with what outlives
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import ssl
 import sys
 from dataclasses import dataclass
@@ -15,14 +13,13 @@ from email.utils import formatdate
 from typing import Protocol
 
 from mlengine.access.domain import JobTokens
-from mlengine.errors import PermissionDenied, Problem
 from mlengine.serving.gateway.routes import RoutingTable
 from mlengine.serving.gateway.settings import GatewaySettings
 from mlengine.serving.gateway.upstream import ControlPool
+from mlengine.web.hosts import HostRule
 
 TICK_SECONDS = 1.0
 MOST_NOTED = 4096
-_HOST = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
 
 
 class Guest(Protocol):
@@ -117,49 +114,7 @@ class Door:
                 pass
 
 
-class HostRule:
-    """Which `Host` headers a gateway on a loopback address answers.
-
-    A page of any web site can send requests to 127.0.0.1 under its own host name once its DNS says so (DNS
-    rebinding); the name in the header is what gives it away.
-    """
-
-    def __init__(self, names: tuple[str, ...] | None) -> None:
-        """With None every host is let in: on other addresses the names in use cannot be known."""
-        self._names = (
-            None if names is None else {"127.0.0.1", "localhost", "::1"} | {n.lower() for n in names}
-        )
-        self._known: set[bytes] = set()
-
-    def allows(self, host: bytes) -> bool:
-        """Whether a request for `host` ("name", "name:port", "[address]:port") may be answered."""
-        if self._names is None or host in self._known:
-            return True
-        match = _HOST.fullmatch(host.decode("latin-1").lower())
-        if match is None or (match["address"] or match["name"]) not in self._names:
-            return False
-        if len(self._known) < 64:
-            self._known.add(host)
-        return True
-
-
-def wrong_host(host: bytes) -> Problem:
-    """What a client hears that asks for a host which is not us."""
-    return PermissionDenied(
-        f"This server answers on this machine only, and not under the name '{host.decode('latin-1')}'.",
-        hint="Use localhost or 127.0.0.1, or add the name to the server's allowed hosts.",
-    )
-
-
 def say(message: str) -> None:
     """Tell whoever runs the server."""
     sys.stderr.write(f"mlengine: {message}\n")
     sys.stderr.flush()
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches `address`."""
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

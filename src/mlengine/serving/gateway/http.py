@@ -18,7 +18,9 @@ from mlengine.errors import Internal, InvalidArgument, Problem
 from mlengine.serving.gateway import answers
 from mlengine.serving.gateway.connect import Connect
 from mlengine.serving.gateway.door import Door, Entrance
-from mlengine.serving.gateway.heads import (
+from mlengine.serving.gateway.reception import receive
+from mlengine.serving.gateway.turns import Turn, ready
+from mlengine.web.heads import (
     LARGEST_HEAD,
     Request,
     head_too_large,
@@ -26,8 +28,6 @@ from mlengine.serving.gateway.heads import (
     understand,
     without_upgrade,
 )
-from mlengine.serving.gateway.reception import receive
-from mlengine.serving.gateway.turns import Turn, ready
 
 # Requests read ahead on one connection; with more, reading waits for answers.
 MOST_TURNS = 64

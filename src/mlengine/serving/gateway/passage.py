@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from mlengine.errors import Unavailable
 from mlengine.serving.gateway import answers
-from mlengine.serving.gateway.heads import Request
 from mlengine.serving.gateway.turns import Turn
+from mlengine.web.heads import Request
 
 if TYPE_CHECKING:
     from mlengine.serving.gateway.http import ClientConnection

@@ -16,9 +16,10 @@ from typing import Any
 from mlengine.errors import FailedPrecondition, InvalidArgument
 from mlengine.serving.gateway.connect import FAREWELL_SECONDS, HANDSHAKE_SECONDS
 from mlengine.serving.gateway.control import AdminSocket, ControlPlane, NeverReady
-from mlengine.serving.gateway.door import Door, is_loopback, say
+from mlengine.serving.gateway.door import Door, say
 from mlengine.serving.gateway.http import ClientConnection
 from mlengine.serving.gateway.settings import GatewaySettings, Ports
+from mlengine.web.hosts import is_loopback
 
 BACKLOG = 2048
 # Every client and every worker is an open file; the usual soft limit of 1,024 is soon met.

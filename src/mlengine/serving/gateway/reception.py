@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from mlengine.serving.gateway import answers
 from mlengine.serving.gateway.connect import connect
-from mlengine.serving.gateway.door import wrong_host
-from mlengine.serving.gateway.heads import Request
 from mlengine.serving.gateway.passage import Passage
 from mlengine.serving.gateway.turns import Prediction, Turn, overloaded, ready, too_large, wrong_encoding
+from mlengine.web.heads import Request
+from mlengine.web.hosts import wrong_host
 
 if TYPE_CHECKING:
     from mlengine.serving.gateway.http import ClientConnection

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlengine.errors import InvalidArgument, ResourceExhausted
 from mlengine.serving.gateway import answers
-from mlengine.serving.gateway.heads import Request
+from mlengine.web.heads import Request
 
 if TYPE_CHECKING:
     from mlengine.serving.gateway.http import ClientConnection

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httptools
 
 from mlengine.errors import InvalidArgument, Problem
-from mlengine.serving.gateway import answers
+from mlengine.web.envelope import refusal
 
 LARGEST_HEAD = 64 * 1024
 
@@ -63,17 +63,17 @@ def understand(
     """
     # Adding up is left out for the usual head, which came whole in a small piece.
     if arrived > LARGEST_HEAD and _size(target, headers) > LARGEST_HEAD:
-        return answers.refusal(head_too_large(), 431)
+        return refusal(head_too_large(), 431)
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
-        return answers.refusal(InvalidArgument(f"HTTP/{version} is not spoken here, HTTP/1.1 is."), 505)
+        return refusal(InvalidArgument(f"HTTP/{version} is not spoken here, HTTP/1.1 is."), 505)
     method = parser.get_method()
     fields = {name.lower(): value for name, value in headers}
     host = fields.get(b"host")
     coding = fields.get(b"transfer-encoding")
     if len(fields) != len(headers):
         if sum(name.lower() == b"host" for name, _ in headers) > 1:
-            return answers.refusal(InvalidArgument("The request has more than one Host header."))
+            return refusal(InvalidArgument("The request has more than one Host header."))
         if coding is not None:
             coding = b", ".join(value for name, value in headers if name.lower() == b"transfer-encoding")
     if method == b"CONNECT":
@@ -81,12 +81,12 @@ def understand(
     elif target[:1] != b"/" and target != b"*":
         scheme, _, rest = target.partition(b"://")
         if scheme.lower() not in (b"http", b"https") or not rest:
-            return answers.refusal(InvalidArgument("The request's target is neither a path nor a URL."))
+            return refusal(InvalidArgument("The request's target is neither a path nor a URL."))
         host, slash, path = rest.partition(b"/")
         target = slash + path or b"/"
     if host is None:
         if version == "1.1":
-            return answers.refusal(InvalidArgument("The request has no Host header."))
+            return refusal(InvalidArgument("The request has no Host header."))
         # No browser leaves it out, so nothing can be rebound.
         host = b"localhost"
     length = int(fields[b"content-length"]) if b"content-length" in fields else None
@@ -103,7 +103,7 @@ def understand(
         elif coding == b"chunked" and version == "1.1":
             chunked, length = True, None
         else:
-            return answers.refusal(_wrong_coding(coding), 501)
+            return refusal(_wrong_coding(coding), 501)
     return Request(
         method=method,
         target=target,
