@@ -12,6 +12,8 @@ import hashlib
 import json
 import logging
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,8 @@ _CERTIFIED_NAMES = (
 )
 # Uploads that nobody has gone on with for a week expire, as in Google's store.
 _FORGOTTEN_AFTER = timedelta(days=7)
+# For requests that are being answered when the server is told to stop.
+_ENDING_SECONDS = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,6 +126,8 @@ def serve(settings: Settings) -> int:
                 outer_no_proxy=no_proxy(os.environ),
                 control_socket=str(sockets / "control.sock"),
                 admin_socket=str(sockets / "admin.sock"),
+                bulk_socket=str(sockets / "bulk.sock"),
+                back_socket=str(sockets / "back.sock"),
                 control_argv=(
                     sys.executable,
                     "-P",
@@ -160,24 +166,34 @@ def _end_with_the_gateway(tether: int) -> None:
 
 
 def _run(settings: Settings, tether: int | None) -> int:
-    import uvicorn
+    from mlengine.web.handover import Handover
+    from mlengine.web.server import HttpServer
 
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    sockets = socket_folder(settings.data_dir)
     application = Application(settings, tether=tether)
-    config = uvicorn.Config(
-        application.router,
-        uds=str(socket_folder(settings.data_dir) / "control.sock"),
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-        proxy_headers=False,
-    )
+    server = HttpServer(application.router.answer, hosts=(settings.host,))
     application.start()
     try:
-        uvicorn.Server(config).run()
+        server.take_over(Handover(sockets / "bulk.sock", sockets / "back.sock"))
+        # Last, for whoever can connect here takes the server for ready.
+        server.listen(_unix_listener(sockets / "control.sock"))
+        stop.wait()
     finally:
+        server.stop(_ENDING_SECONDS)
         application.stop()
     return 0
+
+
+def _unix_listener(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(1024)
+    return listener
 
 
 class Application:
@@ -220,6 +236,7 @@ class Application:
         from mlengine.storage.loop import CollectLoop
         from mlengine.storage.quotas import Quota
         from mlengine.storage.service import StorageService
+        from mlengine.web.discovery import methods as discovery_methods
         from mlengine.web.fork import Fork
         from mlengine.web.method import Method
         from mlengine.web.projects import only_project
@@ -294,6 +311,7 @@ class Application:
                 summary="Whether the control plane can answer: its database does.",
             ),
         ]
+        rows += discovery_methods.methods(rows)
         signed = SignedUrls(access, system_clock)
         self.router = Fork(
             Router(only_project(rows, settings.project)), Router(xml_api.methods(storage, signed.admit))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-
-import uvicorn
 
 from mlengine.access import methods as access_methods
 from mlengine.access.service import AccessService
@@ -20,6 +19,7 @@ from mlengine.storage import methods, xml_api
 from mlengine.storage.service import StorageService
 from mlengine.web.fork import Fork
 from mlengine.web.routing import Router
+from mlengine.web.server import HttpServer
 
 
 def say(port: int) -> None:
@@ -36,8 +36,8 @@ def main(folder: Path, port: int, url: str = "", tell: Callable[[int], None] = s
     router = Fork(apis, Router(xml_api.methods(service, SignedUrls(access, system_clock).admit)))
     listener = socket.create_server(("127.0.0.1", port), backlog=128)
     tell(listener.getsockname()[1])
-    config = uvicorn.Config(router, log_level="warning", lifespan="off", access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    HttpServer(router.answer).listen(listener)
+    threading.Event().wait()
 
 
 if __name__ == "__main__":

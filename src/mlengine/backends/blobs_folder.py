@@ -107,28 +107,28 @@ class FolderBlobs:
 
 
 class _FilePieces:
-    """The bytes of an open file from its position on; the descriptor is owned.
+    """The bytes of an open file from its position on; the descriptor is owned. Who sends them may use it.
 
     No generator: one that was never started would not close its file.
     """
 
     def __init__(self, descriptor: int, left: int) -> None:
-        self._descriptor = descriptor
-        self._left = left
+        self.descriptor = descriptor
+        self.left = left
 
     def __iter__(self) -> _FilePieces:
         return self
 
     def __next__(self) -> bytes:
-        piece = os.read(self._descriptor, min(PIECE, self._left)) if self._left > 0 else b""
+        piece = os.read(self.descriptor, min(PIECE, self.left)) if self.left > 0 else b""
         if not piece:
             self.close()
             raise StopIteration
-        self._left -= len(piece)
+        self.left -= len(piece)
         return piece
 
     def close(self) -> None:
-        descriptor, self._descriptor, self._left = self._descriptor, -1, 0
+        descriptor, self.descriptor, self.left = self.descriptor, -1, 0
         if descriptor >= 0:
             os.close(descriptor)
 

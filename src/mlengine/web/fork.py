@@ -6,14 +6,15 @@ Apart from `routing`, because no order of patterns could tell a bucket's name fr
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from starlette.types import Receive, Scope, Send
-
-from mlengine.web.routing import Router
+if TYPE_CHECKING:
+    from mlengine.web.method import Call, Reply
+    from mlengine.web.routing import Router
 
 _WORD = re.compile(r"/([^/?]*)")
 # Words of the API that have no method here yet: a name that worked today must not stop to one day.
-_KEPT = frozenset(
+API_WORDS = frozenset(
     {
         "$discovery",
         "batch",
@@ -53,17 +54,17 @@ class Fork:
     def __init__(self, apis: Router, names: Router) -> None:
         self.apis = apis
         self.names = names
-        self._words = _KEPT | {_first_word(method.path) for method in apis.methods}
+        self._words = API_WORDS | {_first_word(method.path) for method in apis.methods}
         self._verbs = {method.verb for method in names.methods}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.router(scope)(scope, receive, send)
+    def answer(self, call: Call) -> Reply:
+        """What the right one answers."""
+        return self.router(call.verb, call.target).answer(call)
 
-    def router(self, scope: Scope) -> Router:
+    def router(self, verb: str, target: str) -> Router:
         """The one that a request is for."""
-        path = (scope.get("raw_path") or scope.get("path", "").encode()).decode("latin-1")
-        word = _first_word(path)
-        is_name = word and word not in self._words and scope.get("method") in self._verbs
+        word = _first_word(target)
+        is_name = word and word not in self._words and verb in self._verbs
         return self.names if is_name else self.apis
 
 

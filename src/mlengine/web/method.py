@@ -14,6 +14,12 @@ from typing import Any
 from mlengine.errors import InvalidArgument
 
 Json = dict[str, Any]
+
+
+class Disconnected(Exception):
+    """The client has left in the middle of its request; what came is not the whole."""
+
+
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -91,7 +97,8 @@ class Reply:
     """An answer that is more than a JSON object with status 200.
 
     Attributes:
-        content: A JSON object, bytes, or pieces of bytes to stream.
+        content: A JSON object, bytes, or pieces of bytes to stream. Pieces with a `descriptor` are
+            those of an open file from its position on, which the kernel sends without our reading them.
         length: Length of a streamed content in bytes, when known.
     """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from mlengine.web.fork import Fork
@@ -30,10 +28,6 @@ def fork() -> Fork:
     return Fork(apis, names)
 
 
-def scope(verb: str, path: str) -> dict[str, Any]:
-    return {"type": "http", "method": verb, "path": path, "raw_path": path.encode()}
-
-
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
@@ -45,7 +39,7 @@ def scope(verb: str, path: str) -> dict[str, Any]:
     ],
 )
 def test_a_path_that_begins_with_a_name_goes_to_the_names(fork: Fork, verb: str, path: str) -> None:
-    assert fork.router(scope(verb, path)) is fork.names
+    assert fork.router(verb, path) is fork.names
 
 
 @pytest.mark.parametrize(
@@ -65,4 +59,4 @@ def test_a_path_that_begins_with_a_name_goes_to_the_names(fork: Fork, verb: str,
     ],
 )
 def test_words_of_the_api_are_never_names(fork: Fork, verb: str, path: str) -> None:
-    assert fork.router(scope(verb, path)) is fork.apis
+    assert fork.router(verb, path) is fork.apis

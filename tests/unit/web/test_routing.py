@@ -8,14 +8,12 @@ import json
 import logging
 import queue
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from mlengine.errors import (
     AlreadyExists,
@@ -28,6 +26,7 @@ from mlengine.errors import (
 from mlengine.web.method import Call, Json, Method, Reply
 from mlengine.web.projects import only_project
 from mlengine.web.routing import Router
+from mlengine.web.server import HttpServer
 
 _P = "/v1/projects/{project}"
 
@@ -219,22 +218,13 @@ class Client(http.client.HTTPConnection):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("web") / "web.sock"
-    config = uvicorn.Config(Router(SERVED), uds=str(path), log_level="critical", lifespan="off")
-    runner = uvicorn.Server(config)
-    listening = threading.Event()
-    started = runner.startup
-
-    async def startup(*arguments: Any, **more: Any) -> None:
-        await started(*arguments, **more)
-        listening.set()
-
-    runner.startup = startup  # type: ignore[method-assign]
-    thread = threading.Thread(target=runner.run)
-    thread.start()
-    assert listening.wait(20)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    running = HttpServer(Router(SERVED).answer)
+    running.listen(listener)
     yield path
-    runner.should_exit = True
-    thread.join(20)
+    running.stop(5)
 
 
 @pytest.fixture
@@ -376,7 +366,7 @@ def test_a_sender_that_goes_away_is_no_end_of_its_body(client: Client) -> None:
     )
     client.close()
 
-    assert ENDS.get(timeout=20) == "ClientDisconnect"
+    assert ENDS.get(timeout=20) == "Disconnected"
 
 
 def test_a_chunked_body_arrives_whole_and_a_reply_has_its_own_status_and_headers(client: Client) -> None:

@@ -10,13 +10,16 @@ import ssl
 import sys
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mlengine.access.domain import JobTokens
 from mlengine.serving.gateway.routes import RoutingTable
 from mlengine.serving.gateway.settings import GatewaySettings
 from mlengine.serving.gateway.upstream import ControlPool
 from mlengine.web.hosts import HostRule
+
+if TYPE_CHECKING:
+    from mlengine.serving.gateway.handover import Bulk
 
 TICK_SECONDS = 1.0
 MOST_NOTED = 4096
@@ -70,6 +73,8 @@ class Door:
         self.impersonating = Entrance(
             scheme=b"https", hosts=HostRule((*(names or ()), *settings.impersonated_hosts))
         )
+        # Where connections go that need nothing of the gateway; None to serve them here.
+        self.bulk: Bulk | None = None
         self.connections: set[Guest] = set()
         self.answered = 0
         self.date = b""

@@ -100,6 +100,8 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
+        if not self._turns and self._between() and self._handed_over(data):
+            return
         self._piece = len(data)
         heads = self._heads
         while data and not (self._lingering or (self._last and self._receiving is None)):
@@ -259,6 +261,21 @@ class ClientConnection(asyncio.Protocol):
             self.door.answered += 1
             self.door.closed(self)
         return transport
+
+    def _between(self) -> bool:
+        """Whether what comes now begins a request."""
+        return not (self._in_head or self._last or self._held or self._lingering) and self._receiving is None
+
+    def _handed_over(self, data: bytes) -> bool:
+        """Whether another process serves this connection from now on."""
+        bulk, transport = self.door.bulk, self._transport
+        if bulk is None or transport is None or self.entrance is not self.door.plain:
+            return False
+        if not bulk.offer(transport, data):
+            return False
+        self._last = True
+        transport.abort()  # our descriptor only
+        return True
 
     def within(self, entrance: Entrance) -> ClientConnection:
         """A connection for the same client that comes in by another way, inside of this one."""

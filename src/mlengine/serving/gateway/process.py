@@ -17,6 +17,7 @@ from mlengine.errors import FailedPrecondition, InvalidArgument
 from mlengine.serving.gateway.connect import FAREWELL_SECONDS, HANDSHAKE_SECONDS
 from mlengine.serving.gateway.control import AdminSocket, ControlPlane, NeverReady
 from mlengine.serving.gateway.door import Door, say
+from mlengine.serving.gateway.handover import Bulk
 from mlengine.serving.gateway.http import ClientConnection
 from mlengine.serving.gateway.settings import GatewaySettings, Ports
 from mlengine.web.hosts import is_loopback
@@ -147,7 +148,10 @@ async def _serve(
     addresses = [listener.getsockname() for listener in (*plain, *secure)]
     ports = Ports(plain=addresses[0][1], tls=addresses[-1][1] if secure else 0)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if secure else None
-    door = Door(settings, loopback=all(is_loopback(address[0]) for address in addresses), tls=tls)
+    loopback = all(is_loopback(address[0]) for address in addresses)
+    door = Door(settings, loopback=loopback, tls=tls)
+    if settings.bulk_socket:
+        door.bulk = Bulk(door, loopback=loopback)
     admin = AdminSocket(settings.admin_socket, door)
     await admin.open()
     tasks = [loop.create_task(door.watch())]
@@ -186,6 +190,8 @@ async def _serve(
         await door.drain(settings.drain_seconds)
         door.routes.close()
         door.control.close()
+        if door.bulk is not None:
+            door.bulk.close()
         for connection in list(door.connections):
             connection.cut()
         if control is not None:

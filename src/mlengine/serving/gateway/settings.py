@@ -16,6 +16,9 @@ class GatewaySettings:
         port: TCP port; 0 takes a free one.
         control_socket: Unix socket on which the control plane serves HTTP.
         admin_socket: Unix socket which the gateway makes for the control plane's orders (mode 0600).
+        bulk_socket: Unix socket at which the control plane takes connections over that are about contents of
+            buckets; empty to pass their requests on like all others.
+        back_socket: Unix socket which the gateway makes, for connections that come back.
         control_argv: How to start the control plane; None when somebody else runs it.
         allowed_hosts: Host names accepted on a loopback address besides those of the machine itself.
         tls_port: TCP port for https; 0 takes the plain port + 363 if it can, else a free one.
@@ -42,6 +45,8 @@ class GatewaySettings:
     port: int = 8080
     control_socket: str
     admin_socket: str
+    bulk_socket: str = ""
+    back_socket: str = ""
     control_argv: tuple[str, ...] | None = None
     allowed_hosts: tuple[str, ...] = ()
     tls_port: int = 0
