@@ -35,7 +35,7 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def service(database: SqlDatabase, blobs: MemoryBlobs, clock: HandClock) -> StorageService:
-    made = StorageService(database, blobs, clock)
+    made = StorageService(database, blobs, clock, small=-1)
     made.buckets.create("bucket", "demo-project")
     return made
 
@@ -288,7 +288,7 @@ def test_an_upload_in_parts_has_the_hashes_of_a_single_one(
     send(service, upload, Span(start=0, end=4), b"0123")
 
     # A restart: nothing is remembered in memory.
-    restarted = StorageService(database, blobs, clock)
+    restarted = StorageService(database, blobs, clock, small=-1)
     send(restarted, upload, Span(start=4, end=7), b"456")
     _, done = send(restarted, upload, Span(start=7, end=10, total=10), b"789")
 
@@ -454,7 +454,7 @@ def test_the_collection_deletes_what_a_crash_left_marked(
             raise SystemExit
 
     dying = Dying()
-    doomed = StorageService(database, dying, clock)
+    doomed = StorageService(database, dying, clock, small=-1)
     doomed.write(url("a"), [b"first"])
     with pytest.raises(SystemExit):
         doomed.write(url("a"), [b"second"])
@@ -462,7 +462,7 @@ def test_the_collection_deletes_what_a_crash_left_marked(
     restarted = MemoryBlobs()
     for blob in dying.list():
         restarted.write(blob.key, dying.read(blob.key))
-    service = StorageService(database, restarted, clock)
+    service = StorageService(database, restarted, clock, small=-1)
     assert content(service, "a") == b"second"
     assert len(list(restarted.list())) == 2
 

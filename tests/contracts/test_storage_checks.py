@@ -30,7 +30,7 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def service(database: SqlDatabase, blobs: MemoryBlobs, clock: HandClock) -> StorageService:
-    made = StorageService(database, blobs, clock)
+    made = StorageService(database, blobs, clock, small=-1)
     made.buckets.create("bucket", "demo-project", versioning=True)
     made.buckets.create("plain", "demo-project")
     return made
@@ -191,7 +191,7 @@ def test_what_is_deleted_while_the_check_goes_on_is_no_finding(
                 service.delete(url("a"))
             return super().size(key)
 
-    service = StorageService(database, Watched(), clock)
+    service = StorageService(database, Watched(), clock, small=-1)
     service.buckets.create("bucket", "demo-project")
     service.write(url("a"), [b"x"])
 
@@ -278,7 +278,7 @@ def test_a_content_that_gets_its_name_while_the_collection_asks_is_kept(
         yield b"whole"
 
     arriving = threading.Event()
-    service = StorageService(Watched(), blobs, clock)
+    service = StorageService(Watched(), blobs, clock, small=-1)
     service.buckets.create("bucket", "demo-project")
     writers.append(threading.Thread(target=lambda: service.write(url("a"), slow())))
     writers[0].start()

@@ -34,6 +34,7 @@ TABLES = (
     store.PARTS,
     store.UPLOADS,
     store.GARBAGE,
+    store.SMALL,
     store.USAGE,
     store.BUCKETS,
 )
@@ -120,6 +121,7 @@ class Play:
 
     database: SqlDatabase
     clock: HandClock
+    small: int = -1
     blobs: StagedBlobs = field(default_factory=StagedBlobs)
     uploads: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -137,7 +139,9 @@ class Play:
     def start(self) -> None:
         self.blobs.moment = lambda: None
         database = StagedDatabase(self.database, self.blobs)
-        self.service = StorageService(database, self.blobs, self.clock, quota=Quota(objects=8))
+        self.service = StorageService(
+            database, self.blobs, self.clock, quota=Quota(objects=8), small=self.small
+        )
 
     def run(self, step: Step) -> None:
         """One step of the outermost level; its death is survived by a new process."""
@@ -228,6 +232,7 @@ class Play:
             stored = {blob.key for blob in self.blobs.list()}
             assert stored == store.in_use(db, stored)
             assert store.garbage(db) == []
+            assert store.unowned_small(db) == []
         self.check()
 
 
@@ -281,20 +286,25 @@ KNOWN_TIGHT_SPOTS = {
 }
 
 
+# Every content here is a dozen bytes: a blob, or a row in the database.
+@pytest.mark.parametrize("small", [-1, 100])
 @pytest.mark.parametrize("spot", KNOWN_TIGHT_SPOTS)
-def test_known_tight_spots_are_passed(database: SqlDatabase, clock: HandClock, spot: str) -> None:
-    _perform(Play(database, clock), KNOWN_TIGHT_SPOTS[spot])
+def test_known_tight_spots_are_passed(database: SqlDatabase, clock: HandClock, spot: str, small: int) -> None:
+    _perform(Play(database, clock, small), KNOWN_TIGHT_SPOTS[spot])
 
 
-@pytest.mark.parametrize("seeds", [range(6), pytest.param(range(6, 60), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("seeds", "small"),
+    [(range(6), -1), (range(6), 100), pytest.param(range(6, 60), -1, marks=pytest.mark.slow)],
+)
 def test_whatever_comes_in_between_no_object_loses_its_content_and_no_content_is_left_over(
-    database: SqlDatabase, clock: HandClock, seeds: range
+    database: SqlDatabase, clock: HandClock, seeds: range, small: int
 ) -> None:
     for seed in seeds:
         luck = Random(seed)
         steps = [Step("put", place, 0) for place in range(4)] + [_random_step(luck) for _ in range(20)]
         try:
-            _perform(Play(database, clock), steps)
+            _perform(Play(database, clock, small), steps)
         except BaseException as error:
             error.add_note(f"seed {seed}: {steps}")
             raise

@@ -11,6 +11,7 @@ from mlengine.backends.blobs_memory import MemoryBlobs
 from mlengine.backends.database import SqlDatabase
 from mlengine.errors import InvalidArgument, NotFound, QuotaExceeded
 from mlengine.names import ObjectUrl
+from mlengine.projects.service import ProjectService
 from mlengine.storage import store_usage
 from mlengine.storage.domain import ANY, UNCLAIMED, Attributes, Object, Span
 from mlengine.storage.quotas import Quota, Usage
@@ -25,7 +26,7 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def service(database: SqlDatabase, blobs: MemoryBlobs, clock: HandClock) -> StorageService:
-    made = StorageService(database, blobs, clock, quota=Quota(size=100, objects=4), project="demo-project")
+    made = StorageService(database, blobs, clock, small=-1, quota=Quota(size=100, objects=4))
     made.buckets.create("bucket", "demo-project")
     return made
 
@@ -143,7 +144,7 @@ def test_whoever_stores_too_much_already_may_still_make_it_less(
 ) -> None:
     service.write(url("a"), [b"x" * 80])
     service.write(url("b"), [b"x" * 10])
-    lowered = StorageService(database, blobs, clock, quota=Quota(size=50))
+    lowered = StorageService(database, blobs, clock, small=-1, quota=Quota(size=50))
 
     with pytest.raises(QuotaExceeded):
         lowered.write(url("c"), [b"x"])
@@ -219,7 +220,7 @@ def test_of_many_who_take_the_last_room_at_once_only_as_many_get_it_as_fit(
 def test_without_a_quota_all_is_counted_and_nothing_refused(
     database: SqlDatabase, blobs: MemoryBlobs, clock: HandClock
 ) -> None:
-    free = StorageService(database, blobs, clock)
+    free = StorageService(database, blobs, clock, small=-1)
     free.buckets.create("bucket", "demo-project")
 
     free.write(url("a"), [b"x" * 1000])
@@ -227,13 +228,20 @@ def test_without_a_quota_all_is_counted_and_nothing_refused(
     assert counted(database) == Usage(objects=1, size=1000)
 
 
-def test_only_the_project_of_the_server_has_buckets(service: StorageService) -> None:
-    with pytest.raises(NotFound, match=r"no project 'other-project'.*'demo-project'"):
-        service.buckets.create("new-bucket", "other-project")
-    with pytest.raises(NotFound, match="demo-project"):
-        service.buckets.list("other-project")
+def test_only_the_projects_of_the_server_have_buckets(
+    database: SqlDatabase, blobs: MemoryBlobs, clock: HandClock
+) -> None:
+    projects = ProjectService(database, clock, first="demo-project")
+    service = StorageService(database, blobs, clock, project=projects.meant)
+    number = projects.create("second-project").number
+
+    with pytest.raises(NotFound, match=r"no project 'third-project'"):
+        service.buckets.create("new-bucket", "third-project")
+    with pytest.raises(NotFound, match="third-project"):
+        service.buckets.list("third-project")
 
     assert service.buckets.create("new-bucket", "").project == "demo-project"
-    assert [bucket.name for bucket in service.buckets.list("")] == ["bucket", "new-bucket"]
+    assert service.buckets.create("other-bucket", number).project == "second-project"
+    assert [bucket.name for bucket in service.buckets.list("")] == ["new-bucket"]
     with pytest.raises(InvalidArgument):
         service.buckets.create("No", "demo-project")

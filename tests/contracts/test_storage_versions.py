@@ -22,7 +22,7 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def service(database: SqlDatabase, blobs: MemoryBlobs, clock: HandClock) -> StorageService:
-    made = StorageService(database, blobs, clock)
+    made = StorageService(database, blobs, clock, small=-1)
     made.buckets.create("bucket", "demo-project", versioning=True)
     return made
 
@@ -183,7 +183,7 @@ def test_generations_grow_past_the_noncurrent_ones_though_the_clock_was_set_back
     service.delete(url("a"))
 
     clock.forward(-3600)
-    restarted = StorageService(database, blobs, clock)
+    restarted = StorageService(database, blobs, clock, small=-1)
 
     assert restarted.write(url("a"), [b"second"]).generation > first.generation
 

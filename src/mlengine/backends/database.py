@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mlengine.errors import Conflict, FailedPrecondition, Unavailable
 
-HEAD = "0002"
+HEAD = "0005"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program takes for a lock of its own in the same PostgreSQL database.
 _MIGRATION_LOCK = 0x6D6C_656E_6769_6E65
@@ -61,7 +61,7 @@ def open_database(url: str, *, lock_seconds: float = 30.0) -> SqlDatabase:
         Unavailable: the database does not answer.
     """
     # A connection is tried before it is used: one lost with a restart of the database is nobody's error.
-    engine = create_engine(make_url(url), pool_pre_ping=True)
+    engine = create_engine(make_url(url), pool_pre_ping=not url.startswith("sqlite"))
     patience = int(lock_seconds * 1000)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: _tune_sqlite(connection, patience))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlengine.clock import Clock
 from mlengine.database import Database
-from mlengine.errors import AlreadyExists, Conflict, NotFound
+from mlengine.errors import AlreadyExists, Conflict
 from mlengine.names import check_bucket, check_project
 from mlengine.storage import store
 from mlengine.storage.changing import Changes
@@ -18,27 +18,30 @@ class BucketService:
     """Buckets. Every verb raises NotFound for one that is not there.
 
     Args:
-        project: The one project that may have buckets here; empty for any.
+        project: The id of the project that a request means, by an id, a number or nothing; raises NotFound
+            for one that is not there.
     """
 
-    def __init__(self, database: Database, changes: Changes, clock: Clock, *, project: str = "") -> None:
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        clock: Clock,
+        *,
+        project: Callable[[str], str] = lambda asked: asked,
+    ) -> None:
         self._database = database
         self._changes = changes
         self._clock = clock
         self._project = project
 
     def project(self, asked: str) -> str:
-        """The project that a request means; without saying so, the one of this server.
+        """The project that a request means; without saying so, the first one of this server.
 
         Raises:
-            NotFound: there is another one here.
+            NotFound: there is none of this name.
         """
-        if self._project and asked not in ("", self._project):
-            raise NotFound(
-                f"There is no project '{asked[:80]}' on this server.",
-                hint=f"Its project id is '{self._project}': set GOOGLE_CLOUD_PROJECT or MLENGINE_PROJECT.",
-            )
-        return asked or self._project
+        return self._project(asked)
 
     def create(
         self,

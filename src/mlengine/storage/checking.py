@@ -18,6 +18,7 @@ from mlengine.errors import InvalidArgument
 from mlengine.storage import store, store_usage
 from mlengine.storage.blobs import Blobs
 from mlengine.storage.collecting import ABANDONED_AFTER, abandoned
+from mlengine.storage.contents import Contents
 from mlengine.storage.domain import Finding, Kind, Object, Report
 from mlengine.storage.hashing import Digest
 from mlengine.storage.quotas import Usage
@@ -31,14 +32,22 @@ class Checks:
     """Pages of the proof: live objects, noncurrent ones, blobs, and at last the counters of the quotas.
 
     Args:
+        contents: Where those of objects are read.
         on_their_way: Tells which blobs wait for their name, see `Changes.on_their_way`.
     """
 
     def __init__(
-        self, database: Database, blobs: Blobs, clock: Clock, *, on_their_way: Callable[[], Set[str]]
+        self,
+        database: Database,
+        blobs: Blobs,
+        contents: Contents,
+        clock: Clock,
+        *,
+        on_their_way: Callable[[], Set[str]],
     ) -> None:
         self._database = database
         self._blobs = blobs
+        self._contents = contents
         self._clock = clock
         self._on_their_way = on_their_way
 
@@ -94,7 +103,7 @@ class Checks:
 
     def _size(self, found: Object) -> Finding | None:
         try:
-            size = self._blobs.size(found.blob)
+            size = self._contents.size(found.blob)
         except KeyError:
             return _missing(found)
         if size == found.size:
@@ -104,7 +113,7 @@ class Checks:
 
     def _crc32c(self, blob: str) -> int | None:
         try:
-            pieces = self._blobs.read(blob)
+            pieces = self._contents.read(blob)
         except KeyError:
             return None
         with closing(pieces):
@@ -130,6 +139,17 @@ class Checks:
                 detail=f"nothing refers to its {blob.size} bytes, written {blob.changed:%Y-%m-%d %H:%M} UTC",
                 repaired=repair,
             )
+
+        with self._database.begin() as db:
+            for key in store.unowned_small(db):
+                if repair:
+                    store.drop_small(db, key)
+                yield Finding(
+                    kind=Kind.UNREFERENCED,
+                    subject=f"blob {key}",
+                    detail="nothing refers to this content in the database",
+                    repaired=repair,
+                )
 
     def _counters(self, *, repair: bool) -> Iterator[Finding]:
         with self._database.read() as db:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from threading import Lock
 
 from sqlalchemy import Connection
@@ -23,6 +24,7 @@ from mlengine.storage.buckets import BucketService
 from mlengine.storage.changing import Change, Changes
 from mlengine.storage.checking import Checks
 from mlengine.storage.collecting import ABANDONED_AFTER, Collected, collect
+from mlengine.storage.contents import LARGEST_SMALL, Contents, HeldPieces, small
 from mlengine.storage.domain import (
     ANY,
     MOST_SOURCES,
@@ -36,7 +38,7 @@ from mlengine.storage.domain import (
     check_name,
 )
 from mlengine.storage.folders import Folders
-from mlengine.storage.hashing import Digest
+from mlengine.storage.hashing import LARGEST_WITH_MD5, Digest
 from mlengine.storage.parts import Parts
 from mlengine.storage.quotas import NO_QUOTA, Quota
 from mlengine.storage.uploads import Uploads
@@ -61,7 +63,8 @@ class StorageService(Folders):
 
     Args:
         quota: How much each project may store.
-        project: The one project that may have buckets here; empty for any.
+        project: The id of the project that a request means, as `BucketService` asks for it.
+        small: Up to how many bytes a content lies in the database; below 0, none does.
 
     Attributes:
         buckets: What can be done with buckets themselves.
@@ -71,17 +74,27 @@ class StorageService(Folders):
     """
 
     def __init__(
-        self, database: Database, blobs: Blobs, clock: Clock, *, quota: Quota = NO_QUOTA, project: str = ""
+        self,
+        database: Database,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        quota: Quota = NO_QUOTA,
+        project: Callable[[str], str] = lambda asked: asked,
+        small: int = LARGEST_SMALL,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._changes = Changes(database, blobs, clock, quota)
+        self._small = small
         self._latest = 0  # generation
         self._lock = Lock()
         self.buckets = BucketService(database, self._changes, clock, project=project)
         self.uploads = Uploads(database, self._changes, blobs, clock, adopt=self.adopt)
-        self.checks = Checks(database, blobs, clock, on_their_way=self._changes.on_their_way)
+        self.checks = Checks(
+            database, blobs, Contents(database, blobs), clock, on_their_way=self._changes.on_their_way
+        )
         self.parts = Parts(database, self._changes, blobs, clock, adopt=self.adopt)
 
     def now(self) -> datetime:
@@ -126,8 +139,15 @@ class StorageService(Folders):
             NotModified, PreconditionFailed: as `conditions` demand.
         """
         for _ in range(_ATTEMPTS):
-            found = self.get(url, generation=generation, conditions=conditions)
-            start, end = span(found)
+            with self._database.read() as db:
+                both = store.find_and_read(db, url) if generation is None else None
+                found, content = both or (_found(db, url, generation), None)
+                conditions.check(found, reading=True)
+                start, end = span(found)
+                if content is not None:
+                    return found, HeldPieces(content[start:end])
+                if store.is_small(found.blob):
+                    return found, small(db, found.blob, start, end)
             try:
                 return found, self._blobs.read(found.blob, start, end)
             except KeyError:
@@ -160,13 +180,28 @@ class StorageService(Folders):
             QuotaExceeded: the project may not store that much.
         """
         check_name(url.object)
+        if self._small >= 0 and (expected is None or expected <= self._small):
+            beginning, rest = _beginning(chunks, self._small)
+            if rest is None:
+                digest = Digest(md5=not components).read((beginning,))
+                claimed.check(digest.hashes())
+                return self.adopt(
+                    url,
+                    beginning,
+                    size=len(beginning),
+                    hashes=digest.hashes(),
+                    attributes=attributes or Attributes(),
+                    conditions=conditions,
+                    components=components,
+                )
+            chunks = rest
         with self._database.read() as db:
             bucket = store.get_bucket(db, url.bucket)
             old = store.find(db, url)
             conditions.check(old)
             ceiling = self._changes.ceiling(db, bucket, old)
         ceiling.check(expected or 0)
-        digest = Digest(md5=not components)
+        digest = Digest(md5=not components, most=None if claimed.md5 else LARGEST_WITH_MD5)
         with self._changes.landing() as blob:
             size = self._blobs.write(blob, digest.through(ceiling.through(chunks)))
             try:
@@ -189,7 +224,7 @@ class StorageService(Folders):
     def adopt(
         self,
         url: ObjectUrl,
-        blob: str,
+        blob: str | bytes,
         *,
         size: int,
         hashes: Hashes,
@@ -198,9 +233,10 @@ class StorageService(Folders):
         components: int = 0,
         also: Callable[[Change, Object], None] | None = None,
     ) -> Object:
-        """Give a sealed blob a name.
+        """Give a sealed blob a name, or a content that is small enough to lie beside it.
 
         Args:
+            blob: The key of the blob, or the content.
             also: Runs in the same transaction.
 
         Raises:
@@ -214,7 +250,7 @@ class StorageService(Folders):
                 bucket=url.bucket,
                 name=url.object,
                 generation=self._next_generation(change.db, url, old),
-                blob=blob,
+                blob=blob if isinstance(blob, str) else store.add_small(change.db, blob),
                 size=size,
                 crc32c=hashes.crc32c or 0,
                 md5=hashes.md5 or "",
@@ -378,6 +414,19 @@ class StorageService(Folders):
         with self._lock:
             self._latest = max(now, self._latest + 1, before + 1)
             return self._latest
+
+
+def _beginning(chunks: Iterable[bytes], most: int) -> tuple[bytes, Iterable[bytes] | None]:
+    """What has at most so many bytes, and None; of anything longer b"", and the same chunks."""
+    pieces: list[bytes] = []
+    rest = iter(chunks)
+    size = 0
+    for piece in rest:
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            return b"", chain(pieces, rest)
+    return b"".join(pieces), None
 
 
 def _found(db: Connection, url: ObjectUrl, generation: int | None) -> Object:

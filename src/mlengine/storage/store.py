@@ -5,8 +5,9 @@ Object names are kept as UTF-8 bytes, because listings go by bytes, and some dat
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     false,
     func,
@@ -50,6 +52,10 @@ BUCKETS = Table(
     Column("versioning", Boolean, nullable=False, server_default=false()),
     Column("metageneration", BigInteger, nullable=False),
 )
+
+
+# Without `deleted`, which live objects do not have.
+_OBJECT_FIELDS = tuple(field.name for field in fields(Object) if field.name != "deleted")
 
 
 def _object_columns() -> tuple[Column[Any], ...]:
@@ -118,6 +124,42 @@ PARTS = Table(
 )
 
 
+# Contents that are too small for a blob of their own: synced with the row that names them.
+SMALL = Table(
+    "storage_small",
+    METADATA,
+    Column("blob", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# What every upload and download asks is built once: building a statement takes longer than the database does.
+_BUCKET = select(BUCKETS).where(BUCKETS.c.name == bindparam("bucket"))
+_LOCKED_BUCKET = _BUCKET.with_for_update()
+_LIVE = select(OBJECTS).where(OBJECTS.c.bucket == bindparam("bucket"), OBJECTS.c.name == bindparam("name"))
+_LIVE_AND_SMALL = (
+    select(OBJECTS, SMALL.c.content)
+    .select_from(OBJECTS.outerjoin(SMALL, SMALL.c.blob == OBJECTS.c.blob))
+    .where(OBJECTS.c.bucket == bindparam("bucket"), OBJECTS.c.name == bindparam("name"))
+)
+_LATEST = select(func.max(NONCURRENT.c.generation)).where(
+    NONCURRENT.c.bucket == bindparam("bucket"), NONCURRENT.c.name == bindparam("name")
+)
+_ADD = insert(OBJECTS)
+_ADD_NONCURRENT = insert(NONCURRENT)
+_REPLACE = update(OBJECTS).where(
+    OBJECTS.c.bucket == bindparam("its_bucket"), OBJECTS.c.name == bindparam("its_name")
+)
+_SHARING = union_all(
+    select(OBJECTS.c.generation).where(OBJECTS.c.blob == bindparam("blob")),
+    select(NONCURRENT.c.generation).where(NONCURRENT.c.blob == bindparam("blob")),
+).limit(1)
+_MARK = insert(GARBAGE)
+_UNMARK = delete(GARBAGE).where(GARBAGE.c.blob == bindparam("its_blob"))
+_ADD_SMALL = insert(SMALL)
+_GET_SMALL = select(SMALL.c.content).where(SMALL.c.blob == bindparam("blob"))
+_DROP_SMALL = delete(SMALL).where(SMALL.c.blob == bindparam("its_blob"))
+
+
 def add_bucket(db: Connection, bucket: Bucket) -> None:
     """Write a new bucket."""
     db.execute(insert(BUCKETS).values(**asdict(bucket)))
@@ -132,8 +174,7 @@ def get_bucket(db: Connection, name: str, *, lock: bool = False) -> Bucket:
     Raises:
         NotFound: there is none.
     """
-    query = select(BUCKETS).where(BUCKETS.c.name == name)
-    row = db.execute(query.with_for_update() if lock else query).first()
+    row = db.execute(_LOCKED_BUCKET if lock else _BUCKET, {"bucket": name}).first()
     if row is None:
         known = [str(found) for found in db.execute(select(BUCKETS.c.name).limit(1000)).scalars()]
         hint = nearest(name, known) or "Make it with 'mlengine storage mb', or look at the spelling."
@@ -143,7 +184,7 @@ def get_bucket(db: Connection, name: str, *, lock: bool = False) -> Bucket:
 
 def find_bucket(db: Connection, name: str) -> Bucket | None:
     """The bucket called `name`, or None."""
-    row = db.execute(select(BUCKETS).where(BUCKETS.c.name == name)).first()
+    row = db.execute(_BUCKET, {"bucket": name}).first()
     return Bucket(**row._mapping) if row else None
 
 
@@ -169,7 +210,7 @@ def buckets(db: Connection, project: str, *, prefix: str, after: str, limit: int
 
 def find(db: Connection, url: ObjectUrl, generation: int | None = None) -> Object | None:
     """The live object at `url`, or that of a generation, be it live or not; None if there is none."""
-    row = db.execute(select(OBJECTS).where(_at(OBJECTS, url))).first()
+    row = db.execute(_LIVE, {"bucket": url.bucket, "name": url.object.encode()}).first()
     if row is None or generation not in (None, row.generation):
         if generation is None:
             return None
@@ -178,19 +219,33 @@ def find(db: Connection, url: ObjectUrl, generation: int | None = None) -> Objec
     return object_of(row._mapping) if row else None
 
 
+def find_and_read(db: Connection, url: ObjectUrl) -> tuple[Object, bytes | None] | None:
+    """The live object at `url`, and its content if that lies in the database: one question in place of two."""
+    row = db.execute(_LIVE_AND_SMALL, {"bucket": url.bucket, "name": url.object.encode()}).first()
+    if row is None:
+        return None
+    values = dict(row._mapping)
+    content = values.pop("content")
+    return object_of(values), None if content is None else bytes(content)
+
+
 def latest_generation(db: Connection, url: ObjectUrl) -> int:
     """The highest noncurrent generation of a name; 0 if there is none."""
-    return db.execute(select(func.max(NONCURRENT.c.generation)).where(_at(NONCURRENT, url))).scalar() or 0
+    return db.execute(_LATEST, {"bucket": url.bucket, "name": url.object.encode()}).scalar() or 0
 
 
 def add(db: Connection, new: Object) -> None:
     """Write an object: a live one under a name that is free, or a noncurrent one."""
-    db.execute(insert(_table(new)).values(**_row(new)))
+    db.execute(_ADD_NONCURRENT if new.deleted else _ADD, _row(new))
 
 
 def save(db: Connection, new: Object) -> None:
     """Write a live object in place of the one under its name, or a noncurrent one in place of itself."""
-    db.execute(update(_table(new)).where(_itself(new)).values(**_row(new)))
+    if new.deleted:
+        db.execute(update(NONCURRENT).where(_itself(new)).values(**_row(new)))
+        return
+    row = _row(new)
+    db.execute(_REPLACE, row | {"its_bucket": row["bucket"], "its_name": row["name"]})
 
 
 def remove(db: Connection, old: Object) -> None:
@@ -202,17 +257,45 @@ def drop_blob(db: Connection, blob: str) -> str:
     """Mark a blob for deletion, unless another object or generation shares it.
 
     Returns:
-        The blob; "" when it is shared.
+        The blob; "" when it is shared, or was in the database and is deleted already.
     """
     # One statement, hence one moment: else an object could move past us from one table into the other.
-    sharing = union_all(
-        select(OBJECTS.c.generation).where(OBJECTS.c.blob == blob),
-        select(NONCURRENT.c.generation).where(NONCURRENT.c.blob == blob),
-    )
-    if db.execute(sharing.limit(1)).first():
+    if db.execute(_SHARING, {"blob": blob}).first():
         return ""
-    db.execute(insert(GARBAGE).values(blob=blob))
+    if is_small(blob):
+        db.execute(_DROP_SMALL, {"its_blob": blob})
+        return ""
+    db.execute(_MARK, {"blob": blob})
     return blob
+
+
+def is_small(blob: str) -> bool:
+    """Whether the key is that of a content in the database: other keys are hexadecimal."""
+    return blob.startswith("s")
+
+
+def add_small(db: Connection, content: bytes) -> str:
+    """Store a small content, and give its key."""
+    blob = "s" + uuid.uuid4().hex
+    db.execute(_ADD_SMALL, {"blob": blob, "content": content})
+    return blob
+
+
+def get_small(db: Connection, blob: str) -> bytes | None:
+    """A small content; None if it is not there."""
+    content = db.execute(_GET_SMALL, {"blob": blob}).scalar()
+    return None if content is None else bytes(content)
+
+
+def unowned_small(db: Connection) -> list[str]:
+    """Keys of small contents that no object has, which must not happen."""
+    owned = select(OBJECTS.c.blob).union_all(select(NONCURRENT.c.blob))
+    return list(db.execute(select(SMALL.c.blob).where(SMALL.c.blob.not_in(owned))).scalars())
+
+
+def drop_small(db: Connection, blob: str) -> None:
+    """Delete a small content."""
+    db.execute(_DROP_SMALL, {"its_blob": blob})
 
 
 def has_objects(db: Connection, bucket: str) -> bool:
@@ -237,7 +320,7 @@ def garbage(db: Connection) -> list[str]:
 def forget_garbage(db: Connection, blobs: Iterable[str]) -> None:
     """Take back the marks of blobs that are deleted."""
     for blob in blobs:
-        db.execute(delete(GARBAGE).where(GARBAGE.c.blob == blob))
+        db.execute(_UNMARK, {"its_blob": blob})
 
 
 def in_use(db: Connection, blobs: Iterable[str]) -> set[str]:
@@ -363,7 +446,9 @@ def _itself(found: Object) -> Any:
 
 
 def _row(new: Object) -> dict[str, Any]:
-    row = asdict(new) | {"name": new.name.encode()}
-    if new.deleted is None:
-        del row["deleted"]
+    row = {name: getattr(new, name) for name in _OBJECT_FIELDS}
+    row["name"] = new.name.encode()
+    row["attributes"] = asdict(new.attributes)
+    if new.deleted is not None:
+        row["deleted"] = new.deleted
     return row

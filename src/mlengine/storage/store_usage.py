@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, func, select, tuple_, union_all
+from sqlalchemy import Connection, bindparam, func, select, tuple_, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mlengine.storage.domain import Object
@@ -13,23 +13,32 @@ from mlengine.storage.quotas import Usage
 from mlengine.storage.store import BUCKETS, NONCURRENT, OBJECTS, USAGE, object_of
 
 
-def add_usage(db: Connection, project: str, change: Usage) -> Usage:
-    """Count a change; what the project stores now. Whoever counts next waits until this one has ended."""
-    query: Any = _insert(db).values(project=project, **asdict(change))
-    query = query.on_conflict_do_update(
+def _adding(dialect: Any) -> Any:
+    """The upsert that counts; both dialects spell it alike, SQLAlchemy apart."""
+    query = dialect.insert(USAGE)
+    return query.on_conflict_do_update(
         index_elements=[USAGE.c.project],
         set_={
             "objects": USAGE.c.objects + query.excluded.objects,
             "size": USAGE.c.size + query.excluded.size,
         },
     ).returning(USAGE.c.objects, USAGE.c.size)
-    row = db.execute(query).one()
+
+
+_ADDING = {"postgresql": _adding(postgresql), "sqlite": _adding(sqlite)}
+_USAGE = select(USAGE).where(USAGE.c.project == bindparam("project"))
+
+
+def add_usage(db: Connection, project: str, change: Usage) -> Usage:
+    """Count a change; what the project stores now. Whoever counts next waits until this one has ended."""
+    counted = {"project": project, "objects": change.objects, "size": change.size}
+    row = db.execute(_ADDING[db.dialect.name], counted).one()
     return Usage(objects=row.objects, size=row.size)
 
 
 def usage(db: Connection, project: str) -> Usage:
     """What a project stores, as it was counted."""
-    row = db.execute(select(USAGE).where(USAGE.c.project == project)).first()
+    row = db.execute(_USAGE, {"project": project}).first()
     return Usage(objects=row.objects, size=row.size) if row else Usage()
 
 
@@ -73,8 +82,3 @@ def objects_after(
     if place:
         query = query.where(tuple_(*order) > tuple_(*place))
     return [object_of(row._mapping) for row in db.execute(query)]
-
-
-def _insert(db: Connection) -> Any:
-    # The same clause on both, which SQLAlchemy spells apart.
-    return postgresql.insert(USAGE) if db.dialect.name == "postgresql" else sqlite.insert(USAGE)

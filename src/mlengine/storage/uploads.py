@@ -22,7 +22,7 @@ from mlengine.storage import store
 from mlengine.storage.blobs import Blobs
 from mlengine.storage.changing import Change, Changes
 from mlengine.storage.domain import Attributes, Conditions, Hashes, Object, Span, check_name
-from mlengine.storage.hashing import Digest
+from mlengine.storage.hashing import LARGEST_WITH_MD5, Digest
 from mlengine.storage.quotas import Ceiling
 
 _PATIENCE = 10.0  # seconds a request waits for another one that still sends to the same upload
@@ -194,7 +194,7 @@ class Uploads:
             )
         digest = live.digest if live.digest and live.hashed == received else None
         if received == 0:
-            digest = Digest()
+            digest = _fresh_digest(Hashes(**upload.request["claimed"]))
         # Until this part is stored, nobody knows what has been hashed of it.
         live.digest = None
         most = min((bound for bound in (span.end, total) if bound is not None), default=None)
@@ -222,15 +222,19 @@ class Uploads:
             return self._changes.ceiling(db, store.get_bucket(db, url.bucket), store.find(db, url))
 
     def _finish(self, live: _Live, url: ObjectUrl, upload: Any, size: int, claimed: Hashes) -> Standing:
-        digest = live.digest if live.digest and live.hashed == size else self._digest(upload.blob)
         request = upload.request
+        claimed = claimed.and_also(Hashes(**request["claimed"]))
+        digest = live.digest if live.digest and live.hashed == size else None
+        if digest is None or (claimed.md5 and not digest.hashes().md5):
+            # The server was restarted meanwhile, or only the last request tells the MD5.
+            digest = self._digest(upload.blob, claimed)
 
         def note(change: Change, new: Object) -> None:
             if not store.finish_upload(change.db, upload.id, generation=new.generation, now=self._clock()):
                 raise Conflict("The upload was cancelled meanwhile.")
 
         try:
-            claimed.and_also(Hashes(**request["claimed"])).check(digest.hashes())
+            claimed.check(digest.hashes())
             self._blobs.seal(upload.blob)
             new = self._adopt(
                 url,
@@ -249,14 +253,14 @@ class Uploads:
         live.digest = None
         return Standing(received=size, done=new)
 
-    def _digest(self, blob: str) -> Digest:
+    def _digest(self, blob: str, claimed: Hashes) -> Digest:
         # Sealed already, when the server died between sealing and naming it.
         try:
             pieces = self._blobs.read(blob)
         except KeyError:
             pieces = self._blobs.partial(blob)
         with closing(pieces):
-            return Digest().read(pieces)
+            return _fresh_digest(claimed).read(pieces)
 
     def _drop(self, upload: Any) -> None:
         with self._database.begin() as db:
@@ -285,6 +289,10 @@ class Uploads:
         finally:
             with self._lock:
                 live.users -= 1
+
+
+def _fresh_digest(claimed: Hashes) -> Digest:
+    return Digest(most=None if claimed.md5 else LARGEST_WITH_MD5)
 
 
 def _agreed(known: int | None, span: Span) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from array import array
 from pathlib import Path
 
 from mlengine.web.fork import API_WORDS
@@ -63,9 +64,11 @@ class Handover:
         if len(ahead) > MOST_AHEAD:
             return False
         message = [_LOOPBACK if loopback else _OPEN, ahead]
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))
         try:
             # Nobody waits here: an end that is not there, or has enough to do, takes none.
-            socket.send_fds(self._socket, message, [descriptor], socket.MSG_DONTWAIT, self._other)
+            # (`socket.send_fds` has an address among its arguments, and in Python 3.11 forgets it.)
+            self._socket.sendmsg(message, [rights], socket.MSG_DONTWAIT, self._other)
         except OSError:
             return False
         return True

@@ -28,7 +28,7 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def service(sqlite: SqlDatabase, blobs: MemoryBlobs, clock: HandClock) -> StorageService:
-    made = StorageService(sqlite, blobs, clock)
+    made = StorageService(sqlite, blobs, clock, small=-1)
     made.buckets.create("bucket", "demo-project")
     return made
 

@@ -10,6 +10,7 @@ import pytest
 
 from mlengine.backends.blobs_memory import MemoryBlobs
 from mlengine.backends.database import SqlDatabase
+from mlengine.projects.service import ProjectService
 from mlengine.storage.methods import methods
 from mlengine.storage.quotas import Quota
 from mlengine.storage.service import StorageService
@@ -188,7 +189,11 @@ def test_whoever_has_the_etag_gets_304(ask: Ask) -> None:
 
 def test_another_project_is_named_with_the_right_one(sqlite: SqlDatabase, clock: HandClock) -> None:
     service = StorageService(
-        sqlite, MemoryBlobs(), clock, project="demo-project", quota=Quota(size=5, objects=2)
+        sqlite,
+        MemoryBlobs(),
+        clock,
+        project=ProjectService(sqlite, clock, first="demo-project").meant,
+        quota=Quota(size=5, objects=2),
     )
     ask = asking(service)
 
@@ -203,7 +208,7 @@ def test_another_project_is_named_with_the_right_one(sqlite: SqlDatabase, clock:
 def test_too_much_is_413_with_the_numbers_so_that_no_client_tries_again(
     sqlite: SqlDatabase, clock: HandClock
 ) -> None:
-    service = StorageService(sqlite, MemoryBlobs(), clock, quota=Quota(size=5))
+    service = StorageService(sqlite, MemoryBlobs(), clock, small=-1, quota=Quota(size=5))
     service.buckets.create("bucket", "demo-project")
     ask = asking(service)
 
