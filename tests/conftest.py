@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from mlengine.backends.database import SqlDatabase, open_database
+from tests.exercised import exercised as exercised
 from tests.postgresql import PostgreSQL, running_server
 
 # Busy cores say nothing about our code: no example fails for being slow, and every run tries the same ones.

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -31,9 +31,16 @@ from mlengine.errors import FailedPrecondition, Problem
 from mlengine.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from mlengine.access.policies import PolicyService
+    from mlengine.access.publisher import Publisher
+    from mlengine.access.service import AccessService
     from mlengine.jobs.loop import JobLoop
+    from mlengine.jobs.service import JobService
+    from mlengine.models.service import ModelService
+    from mlengine.projects.service import ProjectService
     from mlengine.serving.loop import ServingLoop
     from mlengine.storage.loop import CollectLoop
+    from mlengine.storage.service import StorageService
     from mlengine.web.fork import Fork
     from mlengine.web.method import Call, Json
 
@@ -60,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port")
     parser.add_argument("--tls-port")
     parser.add_argument("--data-dir")
+    parser.add_argument("--auth")
     given = vars(parser.parse_args(arguments))
     process = given.pop("process")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -79,7 +87,7 @@ def serve(settings: Settings) -> int:
         FailedPrecondition: another server uses the data directory, or the port is taken.
     """
     from mlengine.backends.certificates import Certificates, roots_file
-    from mlengine.backends.keys import job_secret, keys_folder
+    from mlengine.backends.keys import job_secret, keys_folder, token_secret
     from mlengine.environments.proxies import STORAGE_HOSTS, https_proxy, no_proxy
     from mlengine.serving.gateway.process import run
     from mlengine.serving.gateway.settings import GatewaySettings, Ports
@@ -106,6 +114,7 @@ def serve(settings: Settings) -> int:
                 "port": ports.plain,
                 "tlsPort": ports.tls,
                 "caFile": str(roots_file(keys)),
+                "auth": "required" if settings.tokens_required else "loopback",
                 "started": to_text(system_clock()),
                 "version": mlengine.__version__,
             }
@@ -121,6 +130,9 @@ def serve(settings: Settings) -> int:
                 tls_port=settings.tls_port,
                 certificate=certificate,
                 job_secret=job_secret(keys),
+                token_secret=token_secret(keys),
+                tokens_required=settings.tokens_required,
+                first_project=settings.project,
                 impersonated_hosts=STORAGE_HOSTS,
                 outer_proxy=https_proxy(os.environ),
                 outer_no_proxy=no_proxy(os.environ),
@@ -138,6 +150,8 @@ def serve(settings: Settings) -> int:
                     settings.host,
                     "--data-dir",
                     str(settings.data_dir),
+                    "--auth",
+                    "required" if settings.tokens_required else "loopback",
                 ),
             ),
             on_listening=on_listening,
@@ -207,54 +221,94 @@ class Application:
     jobs: JobLoop
     serving: ServingLoop
     collect: CollectLoop
+    publisher: Publisher
 
     def __init__(self, settings: Settings, *, tether: int | None) -> None:
         from mlengine.access import methods as access_methods
+        from mlengine.access import oauth_methods, policy_methods
+        from mlengine.access.consequences import Consequences
         from mlengine.access.domain import JobTokens
+        from mlengine.access.entrance import Entrance
+        from mlengine.access.guard import Guard
+        from mlengine.access.oauth import TokenService
+        from mlengine.access.policies import PolicyService
+        from mlengine.access.publisher import Publisher
+        from mlengine.access.rsa import make_pair
         from mlengine.access.service import AccessService
         from mlengine.access.signed_urls import SignedUrls
+        from mlengine.access.tokens import AccessTokens
+        from mlengine.access.xml_admission import XmlAdmission
+        from mlengine.backends.accelerators import accelerators
+        from mlengine.backends.audit_file import AuditFile
         from mlengine.backends.blobs import open_blobs
         from mlengine.backends.certificates import roots_file
         from mlengine.backends.database import open_database
         from mlengine.backends.executors.local import LocalExecutor
         from mlengine.backends.gateway_link import GatewayLink
-        from mlengine.backends.keys import job_secret, keys_folder
+        from mlengine.backends.keys import job_secret, keys_folder, signing_key, token_secret
         from mlengine.backends.replicas import ReplicaTasks
         from mlengine.backends.workers import ChildWorkers
         from mlengine.jobs import methods as job_methods
         from mlengine.jobs.loop import JobLoop
         from mlengine.jobs.service import JobService
+        from mlengine.locations import methods as location_methods
+        from mlengine.locations.domain import REGIONS
+        from mlengine.locations.service import LocationService
         from mlengine.logs import methods as log_methods
         from mlengine.logs.service import LogService
         from mlengine.models import methods as model_methods
         from mlengine.models.service import ModelService
         from mlengine.operations import methods as operation_methods
         from mlengine.operations.service import OperationService
+        from mlengine.projects import methods as project_methods
+        from mlengine.projects.service import ProjectService
         from mlengine.serving.loop import ServingLoop
         from mlengine.storage import methods as storage_methods
         from mlengine.storage import xml_api
         from mlengine.storage.loop import CollectLoop
         from mlengine.storage.quotas import Quota
         from mlengine.storage.service import StorageService
+        from mlengine.web.conventions import with_conventions
         from mlengine.web.discovery import methods as discovery_methods
         from mlengine.web.fork import Fork
         from mlengine.web.method import Method
-        from mlengine.web.projects import only_project
         from mlengine.web.routing import Router
 
         data, sockets = settings.data_dir, socket_folder(settings.data_dir)
         keys = keys_folder(data)
         self._database = open_database(settings.database)
+        gateway = GatewayLink(sockets / "admin.sock")
+        tokens, job_tokens = AccessTokens(token_secret(keys)), JobTokens(job_secret(keys))
+        projects = ProjectService(
+            self._database,
+            system_clock,
+            first=settings.project,
+            holdings=lambda project: _holdings(project, jobs, models, storage, access),
+            changed=lambda: self.publisher.refresh(),
+        )
+        entrance = Entrance(
+            tokens_required=settings.tokens_required,
+            tokens=tokens,
+            job_tokens=job_tokens,
+            first_project=settings.project,
+        )
+        self.publisher = Publisher(
+            self._database,
+            system_clock,
+            projects=lambda: {project.project_id: project.agent for project in projects.list()},
+            entrance=entrance,
+            push=gateway.publish_access,
+        )
         logs = LogService(data / "logs", system_clock)
         storage = StorageService(
             self._database,
             open_blobs(settings.blobs_url, data),
             system_clock,
             quota=Quota(objects=settings.storage_quota_objects, size=settings.storage_quota_bytes),
-            project=settings.project,
+            project=projects.meant,
         )
-        access = AccessService(self._database, system_clock)
-        operations = OperationService(self._database)
+        access = AccessService(self._database, system_clock, changed=self.publisher.refresh)
+        operations = OperationService(self._database, changed=lambda: self.serving.wake())
         jobs = JobService(
             self._database,
             system_clock,
@@ -273,11 +327,13 @@ class Application:
             storage,
             cache_dir=settings.cache_dir,
             endpoint=settings.endpoint,
-            project=settings.project,
             machine=os.environ,
-            tokens=JobTokens(job_secret(keys)),
+            tokens=job_tokens,
             tls_port=settings.tls_port,
             roots=roots_file(keys),
+            agent=lambda project: projects.get(project).agent,
+            private_key=lambda: signing_key(keys, lambda: make_pair()[0], name="jobs"),
+            tokens_required=settings.tokens_required,
         )
         self.jobs = JobLoop(
             jobs,
@@ -291,18 +347,57 @@ class Application:
         self.serving = ServingLoop(
             models,
             ChildWorkers(data / "serving", sockets, tether=tether, environment=os.environ),
-            GatewayLink(sockets / "admin.sock"),
+            gateway,
             root=data / "serving",
             fetch=storage.fetch_tree,
             interpreter=lambda runtime: _interpreter(runtime, settings.cache_dir),
         )
+        policies = PolicyService(
+            self._database,
+            directory=lambda: entrance.directory,
+            find=lambda resource: _find(resource, projects, models, jobs),
+            changed=self.publisher.refresh,
+        )
+        guard = Guard(
+            entrance,
+            system_clock,
+            projects=projects,
+            bucket_project=lambda bucket: _project_of(bucket, storage),
+            done=Consequences(
+                policies,
+                system_clock,
+                directory=lambda: entrance.directory,
+                note=AuditFile(data / "audit").append,
+            ).heard,
+        )
+        oauth = TokenService(
+            access,
+            entrance,
+            system_clock,
+            tokens=tokens,
+            job_tokens=job_tokens,
+            signing_key=lambda: signing_key(keys, lambda: make_pair()[0]),
+        )
         rows = [
             *job_methods.methods(jobs),
             *model_methods.methods(models, system_clock),
-            *operation_methods.methods(operations),
-            *log_methods.methods(logs),
-            *storage_methods.methods(storage),
+            *operation_methods.methods(operations, REGIONS),
+            *location_methods.methods(LocationService(accelerators)),
+            *log_methods.methods(logs, projects.id_of),
+            *storage_methods.methods(storage, guard.wrap),
             *access_methods.methods(access),
+            *policy_methods.methods(
+                policies,
+                identify=guard.identify,
+                config=lambda project: (projects.get(project).agent, projects.get(project).number),
+            ),
+            *oauth_methods.methods(oauth),
+            *project_methods.methods(
+                projects,
+                lambda call, project: guard.allows(
+                    call, "resourcemanager.projects.get", f"projects/{project}"
+                ),
+            ),
             Method(
                 id="mlengine.readyz",
                 verb="GET",
@@ -314,8 +409,10 @@ class Application:
         rows += discovery_methods.methods(rows)
         signed = SignedUrls(access, system_clock)
         self.router = Fork(
-            Router(only_project(rows, settings.project)), Router(xml_api.methods(storage, signed.admit))
+            Router(with_conventions(guard.wrap(rows))),
+            Router(xml_api.methods(storage, XmlAdmission(signed, guard, entrance).admit)),
         )
+        self._ensure_admin: Callable[[], None] = lambda: _first_admin(settings, access, policies)
         self.collect = CollectLoop(storage, older_than=_FORGOTTEN_AFTER)
         self._threads = [
             threading.Thread(target=self.jobs.run, name="jobs", daemon=True),
@@ -325,6 +422,9 @@ class Application:
 
     def start(self) -> None:
         """Begin to move jobs and versions on."""
+        # Before the first routes: a gateway that does not know who may predict must not answer.
+        self.publisher.refresh()
+        self._ensure_admin()
         for thread in self._threads:
             thread.start()
 
@@ -338,8 +438,10 @@ class Application:
         self.jobs.stop()
         self.serving.stop()
         self.collect.stop()
+        self.publisher.stop()
         for thread in self._threads:
-            thread.join(timeout=5)
+            if thread.is_alive():
+                thread.join(timeout=5)
         self._database.close()
 
 
@@ -373,6 +475,66 @@ def _lock(stack: ExitStack, path: Path, data_dir: Path, *, seconds: float) -> No
                 f"Another server uses {data_dir}.",
                 hint="See it with: mlengine server status. Or give this one its own --data-dir.",
             ) from None
+
+
+def _find(resource: str, projects: ProjectService, models: ModelService, jobs: JobService) -> None:
+    """Whether there is what a policy is about. Raises NotFound."""
+    from mlengine.names import JobName, ModelName
+
+    match resource.split("/", 3):
+        case [_, project, "models", model]:
+            models.get_model(ModelName.of(project, model))
+        case [_, project, "jobs", job]:
+            jobs.get(JobName.of(project, job))
+        case [_, project]:
+            projects.get(project)
+
+
+def _project_of(bucket: str, storage: StorageService) -> str:
+    from mlengine.errors import NotFound
+
+    try:
+        return storage.buckets.get(bucket).project
+    except NotFound:
+        return ""
+
+
+def _holdings(
+    project: str, jobs: JobService, models: ModelService, storage: StorageService, access: AccessService
+) -> list[str]:
+    """What belongs to a project and would be lost with it, in words."""
+    counts = {
+        "unfinished job": sum(job.name.project == project for job in jobs.unfinished()),
+        "model": len(models.page_models(project, after="", limit=1000)),
+        "bucket": len(storage.buckets.list(project)),
+        "service account": access.count(project),
+    }
+    return [f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count]
+
+
+def _first_admin(settings: Settings, accounts: AccessService, policies: PolicyService) -> None:
+    """Where tokens are required, somebody must have a first one."""
+    from mlengine.access.first_admin import ensure_admin
+    from mlengine.backends.keys import keys_folder, write_private
+
+    if not settings.tokens_required:
+        return
+    file = keys_folder(settings.data_dir) / "admin.json"
+    made = ensure_admin(
+        accounts,
+        policies,
+        project=settings.project,
+        endpoint=settings.endpoint,
+        file=file,
+        write=write_private,
+    )
+    if made:
+        logging.getLogger(__name__).info(
+            "This server wants access tokens. The key of its first owner: %s. "
+            "Use it with: export MLENGINE_CREDENTIALS=%s",
+            file,
+            file,
+        )
 
 
 def _interpreter(runtime: str, cache_dir: Path) -> Path:

@@ -36,6 +36,11 @@ class Problem(Exception):
         self.field = field
         self.details = details
 
+    @property
+    def code(self) -> int:
+        """The HTTP number with which a server told it; 0 for a problem found on this side."""
+        return next((int(detail["httpStatus"]) for detail in self.details if "httpStatus" in detail), 0)
+
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
 
@@ -94,6 +99,12 @@ class RangeNotSatisfiable(OutOfRange):
     def __init__(self, message: str, *, size: int) -> None:
         super().__init__(message)
         self.size = size
+
+
+class Unauthenticated(Problem):
+    """Who is calling is not known, and has to be; or what was shown to prove it is not good."""
+
+    status = "UNAUTHENTICATED"
 
 
 class PermissionDenied(Problem):

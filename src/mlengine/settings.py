@@ -13,6 +13,7 @@ from mlengine.errors import InvalidArgument, nearest
 from mlengine.names import check_project
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+AUTH = ("required", "loopback")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +21,14 @@ class Settings:
     """Everything that can be set, with its default.
 
     Attributes:
-        host: Address to listen on; loopback only, as there are no tokens yet.
+        host: Address to listen on.
         port: TCP port; 0 takes a free one.
         tls_port: TCP port for https; 0 takes port + 363 (8443 for 8080) if that is free, else any free one.
         data_dir: The one directory that holds all state.
         cache_dir: Built environments; may be deleted at any time when nothing runs.
-        project: Id of the project that this server serves.
+        project: Id of the server's first project, which is there from the start.
+        auth: "required": every request needs an access token. "loopback": whoever has none is the owner,
+            which only loopback addresses may say. Empty for what fits the host.
         database_url: SQLAlchemy URL; empty for SQLite in the data directory.
         blobs_url: Object store for contents (s3://BUCKET/PREFIX, gs://…, az://…); empty for a folder in the
             data directory.
@@ -41,6 +44,7 @@ class Settings:
     data_dir: Path
     cache_dir: Path
     project: str = "local"
+    auth: str = ""
     database_url: str = ""
     blobs_url: str = ""
     max_running_jobs: int = os.cpu_count() or 1
@@ -49,10 +53,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_project(self.project)
-        if self.host not in LOOPBACK:
+        if self.auth not in ("", *AUTH):
             raise InvalidArgument(
-                f"host is {self.host}: without access tokens this version listens on loopback only.",
-                hint="Use 127.0.0.1, and reach it from elsewhere through ssh -L.",
+                f"auth is '{self.auth}'; it must be {' or '.join(AUTH)}.", hint=nearest(self.auth, AUTH)
+            )
+        if self.auth == "loopback" and self.host not in LOOPBACK:
+            raise InvalidArgument(
+                f"host is {self.host} and auth is loopback: other machines would be let in without a token.",
+                hint="Leave auth away, and tokens are required; or use 127.0.0.1 and ssh -L.",
             )
         for name, port in (("port", self.port), ("tls_port", self.tls_port)):
             if not 0 <= port <= 65535:
@@ -64,9 +72,15 @@ class Settings:
                 raise InvalidArgument(f"{name} is {getattr(self, name)}; 0 sets no limit, less cannot be.")
 
     @property
+    def tokens_required(self) -> bool:
+        """Whether a request without an access token is nobody's."""
+        return self.auth == "required" or self.host not in LOOPBACK
+
+    @property
     def endpoint(self) -> str:
         """Where this machine's own programs reach the server."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = f"[{own}]" if ":" in own else own
         return f"http://{host}:{self.port}"
 
     @property
@@ -94,7 +108,7 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> S
     for name, value in _file(Path(chosen["data_dir"]) / "mlengine.toml", known).items():
         chosen.setdefault(name, value)
     chosen.setdefault("cache_dir", _home(environment, "XDG_CACHE_HOME", ".cache"))
-    for name in ("host", "data_dir", "cache_dir", "project", "database_url", "blobs_url"):
+    for name in ("host", "data_dir", "cache_dir", "project", "auth", "database_url", "blobs_url"):
         if name in chosen and not isinstance(chosen[name], str | Path):
             raise InvalidArgument(f"{name} is {chosen[name]!r}; it must be text.")
     for name in ("port", "tls_port", "max_running_jobs", "storage_quota_bytes", "storage_quota_objects"):

@@ -356,6 +356,8 @@ def _gateway(text: str) -> None:
     settings = {
         name: tuple(value) if isinstance(value, list) else value for name, value in order["settings"].items()
     }
+    if "token_secret" in settings:
+        settings |= {name: settings[name].encode() for name in ("token_secret", "job_secret")}
     if keys := settings.pop("keys", None):
         from mlengine.backends.certificates import Certificates
         from mlengine.backends.keys import job_secret

@@ -189,19 +189,19 @@ DIGEST = hashlib.md5(b"".join(large(MOST + 1))).hexdigest()
 def test_a_large_content_has_an_md5_only_if_its_sender_names_it(service: StorageService) -> None:
     assert service.put(url("a"), large(MOST)).md5 == hashlib.md5(b"".join(large(MOST))).hexdigest()
     plain = service.put(url("b"), large(MOST + 1))
-    named = service.put(url("c"), large(MOST + 1), claimed=Hashes(md5=DIGEST))
+    named = service.put(url("c"), large(MOST + 1), claimed=Hashes(md5=DIGEST, wants_md5=True))
 
     assert (plain.md5, named.md5, plain.crc32c) == ("", DIGEST, named.crc32c)
     with pytest.raises(InvalidArgument, match="MD5"):
-        service.put(url("d"), large(MOST + 1), claimed=Hashes(md5="0" * 32))
+        service.put(url("d"), large(MOST + 1), claimed=Hashes(md5="0" * 32, wants_md5=True))
 
 
 @pytest.mark.parametrize("when", ["first", "last"])
 def test_an_upload_in_parts_has_its_md5_checked_whenever_it_is_named(
     service: StorageService, when: str
 ) -> None:
-    claim = Hashes(md5=DIGEST)
-    for name, said in (("good", claim), ("bad", Hashes(md5="0" * 32)), ("none", UNCLAIMED)):
+    claim = Hashes(md5=DIGEST, wants_md5=True)
+    for name, said in (("good", claim), ("bad", Hashes(md5="0" * 32, wants_md5=True)), ("none", UNCLAIMED)):
         session = service.uploads.start(
             url(name),
             attributes=Attributes(),

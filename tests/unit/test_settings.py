@@ -88,7 +88,8 @@ def test_an_unknown_setting_in_the_file_is_refused_with_the_nearest(
         ('tls_port = "many"', "tls_port is 'many'; it must be a whole number"),
         ("project = 5", "project is 5; it must be text"),
         ('project = "UPPER"', "no project id"),
-        ('host = "0.0.0.0"', "loopback only"),
+        ('auth = "requierd"', "auth is 'requierd'; it must be required or loopback"),
+        ('auth = "loopback"\nhost = "0.0.0.0"', "other machines would be let in without a token"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(
@@ -103,6 +104,30 @@ def test_a_wrong_value_is_refused_by_name(
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_every_name_of_loopback_is_accepted(host: str, tmp_path: Path) -> None:
     assert Settings(host=host, data_dir=tmp_path, cache_dir=tmp_path).host == host
+
+
+@pytest.mark.parametrize(
+    ("host", "auth", "required"),
+    [
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", "loopback", False),
+        ("127.0.0.1", "required", True),
+        ("0.0.0.0", "", True),
+        ("192.168.1.5", "required", True),
+    ],
+)
+def test_tokens_are_required_wherever_others_could_come_in(
+    tmp_path: Path, host: str, auth: str, required: bool
+) -> None:
+    settings = Settings(host=host, auth=auth, data_dir=tmp_path, cache_dir=tmp_path)
+
+    assert settings.tokens_required is required
+
+
+def test_jobs_reach_a_server_on_all_addresses_by_the_nearest(tmp_path: Path) -> None:
+    settings = Settings(host="0.0.0.0", port=80, data_dir=tmp_path, cache_dir=tmp_path)
+
+    assert settings.endpoint == "http://127.0.0.1:80"
 
 
 def test_quotas_are_whole_numbers_and_none_unless_they_are_set(home: dict[str, str]) -> None:

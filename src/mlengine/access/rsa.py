@@ -31,3 +31,20 @@ def is_signed(content: bytes, signature: bytes, public_key: str) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def sign(content: bytes, private_key: str) -> bytes:
+    """The signature (RSASSA-PKCS1-v1_5 with SHA-256) of `content`."""
+    return _private(private_key).sign(content, padding.PKCS1v15(), hashes.SHA256())
+
+
+def public_numbers(private_key: str) -> tuple[int, int]:
+    """Modulus and exponent of the public half."""
+    numbers = _private(private_key).public_key().public_numbers()
+    return numbers.n, numbers.e
+
+
+def _private(pem: str) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(pem.encode(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from datetime import datetime
 
 from mlengine.access import rsa, store
 from mlengine.access.domain import MOST_KEYS, AccountKey, ServiceAccount, email_of
+from mlengine.access.policy import ACCOUNT
 from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.errors import AlreadyExists, FailedPrecondition, NotFound
 
 
 class AccessService:
-    """Service accounts. Every verb raises NotFound for one that is not there."""
+    """Service accounts. Every verb raises NotFound for one that is not there.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    Args:
+        changed: Called when what an account or key proves has changed; it returns once that holds everywhere.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._changed = changed
 
     def create(
         self, project: str, account_id: str, *, display_name: str = "", description: str = ""
@@ -39,6 +49,7 @@ class AccessService:
             if store.find_account(db, account.email):
                 raise AlreadyExists(f"Service account {account_id} already exists within project {project}.")
             store.add_account(db, account)
+        self._changed()
         return account
 
     def get(self, project: str, email: str) -> ServiceAccount:
@@ -55,7 +66,12 @@ class AccessService:
         """Delete an account and its keys: from now on nothing that they signed is taken."""
         with self._database.begin() as db:
             store.get_account(db, project, email, lock=True)
+            # An account made later under the same email must not come into its roles.
+            for policy in store.all_policies(db):
+                if (left := policy.without(f"{ACCOUNT}{email}")) != policy:
+                    store.save_policy(db, left)
             store.remove_account(db, email)
+        self._changed()
 
     def create_key(self, project: str, email: str) -> tuple[AccountKey, str]:
         """Make a key. The private half is in the answer (as PEM) and nowhere else.
@@ -81,6 +97,7 @@ class AccessService:
                     f"--iam-account {email}",
                 )
             store.add_key(db, key)
+        self._changed()
         return key, private
 
     def keys(self, project: str, email: str) -> list[AccountKey]:
@@ -102,6 +119,24 @@ class AccessService:
             store.get_account(db, project, email, lock=True)
             if not store.remove_key(db, email, key_id):
                 raise NotFound(f"Service account {email} has no key '{key_id[:80]}'.")
+        self._changed()
+
+    def revoke(self, token_id: str, until: datetime) -> None:
+        """End an access token before its time: from now on it is not taken."""
+        with self._database.begin() as db:
+            store.forget_revoked(db, self._clock())
+            store.revoke(db, token_id, until)
+        self._changed()
+
+    def has_key(self, email: str) -> bool:
+        """Whether somebody can sign for an account."""
+        with self._database.read() as db:
+            return bool(store.keys(db, email))
+
+    def count(self, project: str) -> int:
+        """How many accounts a project has."""
+        with self._database.read() as db:
+            return sum(account.project == project for account in store.all_accounts(db))
 
     def signer(self, email: str, content: bytes, signature: bytes) -> AccountKey | None:
         """The key of an account, in whatever project, with which `content` was signed; None if there is none.

@@ -116,7 +116,13 @@ class SignedUrls:
         self._clock = clock
 
     def admit(self, call: Call) -> Call:
+        """As `admitted`, whoever signed it."""
+        return self.admitted(call)[0]
+
+    def admitted(self, call: Call) -> tuple[Call, str]:
         """The call, in the form in which it is to be answered: its body is checked where it was signed.
+
+        With it the email of who signed it; "" for a call without a signature.
 
         Raises:
             InvalidArgument: the signature is of another kind, or its parameters cannot be read.
@@ -128,7 +134,7 @@ class SignedUrls:
                 "This is a signed URL of version 2, which is not taken here.", hint='Sign with version="v4".'
             )
         if not names & set(map(str.lower, _PARAMETERS)):
-            return call
+            return call, ""
         claim = Claim.read(_spelled(call.query))
         self._check_time(claim)
         self._check_fields(claim, call)
@@ -138,7 +144,7 @@ class SignedUrls:
                 raise _malformed("x-goog-content-sha256 must be 64 hexadecimal digits or UNSIGNED-PAYLOAD.")
             call = replace(call, body=_checked(call.body, payload))
         self._check_signature(claim, call, payload)
-        return call
+        return call, claim.email
 
     def _check_time(self, claim: Claim) -> None:
         now = self._clock()

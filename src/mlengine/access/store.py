@@ -1,12 +1,29 @@
-"""The only SQL about service accounts and their keys."""
+"""The only SQL about service accounts, their keys, and policies."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from mlengine.access.domain import AccountKey, ServiceAccount
+from mlengine.access.policy import Policy
 from mlengine.database import Moment
 from mlengine.errors import NotFound, nearest
 
@@ -29,6 +46,20 @@ KEYS = Table(
     Column("project", String(63), nullable=False),
     Column("public_key", Text, nullable=False),
     Column("created", Moment, nullable=False),
+)
+
+POLICIES = Table(
+    "iam_policies",
+    METADATA,
+    Column("resource", String(400), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("bindings", JSON, nullable=False),
+)
+REVOKED = Table(
+    "revoked_tokens",
+    METADATA,
+    Column("token_id", String(32), primary_key=True),
+    Column("until", Moment, nullable=False),
 )
 
 
@@ -91,3 +122,69 @@ def keys(db: Connection, email: str) -> list[AccountKey]:
 def remove_key(db: Connection, email: str, key_id: str) -> bool:
     """Delete a key; False when there is none."""
     return db.execute(delete(KEYS).where(KEYS.c.email == email, KEYS.c.key_id == key_id)).rowcount == 1
+
+
+def all_accounts(db: Connection) -> list[ServiceAccount]:
+    """Every account of the server."""
+    return [ServiceAccount(**row._mapping) for row in db.execute(select(ACCOUNTS))]
+
+
+def all_keys(db: Connection) -> list[AccountKey]:
+    """Every key of the server."""
+    return [AccountKey(**row._mapping) for row in db.execute(select(KEYS))]
+
+
+def policy(db: Connection, resource: str, *, lock: bool = False) -> Policy:
+    """The policy of a resource, an empty one if none was ever written.
+
+    Args:
+        lock: Whether nobody else may lock it until the transaction ends.
+    """
+    query = select(POLICIES).where(POLICIES.c.resource == resource)
+    row = db.execute(query.with_for_update() if lock else query).first()
+    return _policy(row._mapping) if row else Policy(resource=resource)
+
+
+def all_policies(db: Connection) -> list[Policy]:
+    """Every policy of the server."""
+    return [_policy(row._mapping) for row in db.execute(select(POLICIES))]
+
+
+def save_policy(db: Connection, changed: Policy) -> Policy:
+    """Write a policy that was read with a lock; as it is now."""
+    new = {"generation": changed.generation + 1, "bindings": _plain(changed)}
+    same = POLICIES.c.resource == changed.resource
+    if db.execute(update(POLICIES).where(same).values(**new)).rowcount == 0:
+        db.execute(insert(POLICIES).values(resource=changed.resource, **new))
+    return Policy(resource=changed.resource, generation=changed.generation + 1, bindings=changed.bindings)
+
+
+def remove_policies(db: Connection, resource: str) -> int:
+    """Delete the policy of a resource and of all below it; how many there were."""
+    below = POLICIES.c.resource.startswith(f"{resource}/", autoescape=True)
+    return db.execute(delete(POLICIES).where((POLICIES.c.resource == resource) | below)).rowcount
+
+
+def revoke(db: Connection, token_id: str, until: datetime) -> None:
+    """Note a token that holds no more, for as long as it would have held."""
+    if db.execute(select(REVOKED).where(REVOKED.c.token_id == token_id)).first() is None:
+        db.execute(insert(REVOKED).values(token_id=token_id, until=until))
+
+
+def revoked(db: Connection, now: datetime) -> list[str]:
+    """The ids of the tokens that would hold but for their having been revoked."""
+    return list(db.execute(select(REVOKED.c.token_id).where(REVOKED.c.until > now)).scalars())
+
+
+def forget_revoked(db: Connection, now: datetime) -> None:
+    """Delete the notes on tokens that have ended by themselves."""
+    db.execute(delete(REVOKED).where(REVOKED.c.until <= now))
+
+
+def _policy(row: RowMapping) -> Policy:
+    bindings = {role: tuple(members) for role, members in row["bindings"].items()}
+    return Policy(resource=row["resource"], generation=row["generation"], bindings=bindings)
+
+
+def _plain(policy: Policy) -> dict[str, list[str]]:
+    return {role: list(members) for role, members in policy.bindings.items()}

@@ -27,6 +27,17 @@ class GatewayLink:
         sockets = {name: str(path) for name, path in versions.items()}
         self._ask({"op": "routes", "versions": sockets, "defaults": dict(defaults)})
 
+    def publish_access(self, directory: Mapping[str, Any]) -> None:
+        """Replace what the gateway knows of accounts and policies; returns when it goes by it.
+
+        Args:
+            directory: As `mlengine.access.directory.Directory.to_json` gives it.
+
+        Raises:
+            Unavailable: the gateway does not answer; the same call may succeed later.
+        """
+        self._ask({"op": "access", "directory": directory})
+
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         try:
             with socket.socket(socket.AF_UNIX) as line:

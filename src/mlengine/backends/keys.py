@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from mlengine.errors import FailedPrecondition
@@ -34,23 +35,53 @@ def job_secret(folder: Path) -> bytes:
     Raises:
         FailedPrecondition: the file is there and is not ours.
     """
-    path = folder / "jobs.secret"
+    return _secret(folder / "jobs.secret", "Jobs that run then lose their access to gs:// in TensorFlow.")
+
+
+def token_secret(folder: Path) -> bytes:
+    """What access tokens are made with; the same for as long as the data directory lives.
+
+    Raises:
+        FailedPrecondition: the file is there and is not ours.
+    """
+    return _secret(
+        folder / "tokens.secret", "Access tokens of the last hour then end, and clients get new ones."
+    )
+
+
+def signing_key(folder: Path, make: Callable[[], str], *, name: str = "id_tokens") -> str:
+    """The private key that ID tokens are signed with, as PEM; `make` makes it when there is none yet.
+
+    Args:
+        name: "jobs" for the one in the key files of jobs.
+    """
+    path = folder / f"{name}.pem"
     if not path.exists():
-        made = folder / f"jobs.secret.{os.getpid()}"
-        write_private(made, secrets.token_bytes(_SECRET_BYTES))
-        try:
-            # Of two processes that begin at once, one wins and both read what it wrote.
-            os.link(made, path)
-        except FileExistsError:
-            pass
-        made.unlink()
+        _once(path, make().encode())
+    return path.read_text()
+
+
+def _secret(path: Path, loss: str) -> bytes:
+    if not path.exists():
+        _once(path, secrets.token_bytes(_SECRET_BYTES))
     secret = path.read_bytes()
     if len(secret) != _SECRET_BYTES:
         raise FailedPrecondition(
             f"{path} has {len(secret)} bytes, not {_SECRET_BYTES}.",
-            hint="Remove it: a new one is made. Jobs that run then lose their access to gs:// in TensorFlow.",
+            hint=f"Remove it: a new one is made. {loss}",
         )
     return secret
+
+
+def _once(path: Path, content: bytes) -> None:
+    """Write a file that is not there. Of two processes at once one wins, and both read its file."""
+    made = path.with_name(f"{path.name}.{os.getpid()}")
+    write_private(made, content)
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    made.unlink()
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,11 +27,13 @@ class ReplicaTasks:
         root: Folder in which each task gets one of its own, for packages, environment and home.
         cache_dir: Where built runtimes are.
         endpoint: This server, as a job reaches it ("http://127.0.0.1:8080").
-        project: The project's id.
         machine: The server's own environment; what describes the machine is passed on.
         tokens: Makes the token of each job.
         tls_port: This server's port for https; 0 where it has none.
         roots: File of the authorities that clients of this server trust.
+        agent: Email of the account that a project's jobs are.
+        private_key: The private half of the key that all jobs have, as PEM.
+        tokens_required: Whether the server answers nobody without a token.
     """
 
     def __init__(
@@ -41,21 +43,25 @@ class ReplicaTasks:
         *,
         cache_dir: Path,
         endpoint: str,
-        project: str,
         machine: Mapping[str, str],
         tokens: JobTokens,
         tls_port: int,
         roots: Path,
+        agent: Callable[[str], str],
+        private_key: Callable[[], str],
+        tokens_required: bool,
     ) -> None:
         self._root = root
         self._storage = storage
         self._cache_dir = cache_dir
         self._endpoint = endpoint
-        self._project = project
         self._machine = machine
         self._tokens = tokens
         self._tls_port = tls_port
         self._roots = roots
+        self._agent = agent
+        self._private_key = private_key
+        self._tokens_required = tokens_required
 
     def prepare(self, job: Job) -> Task:
         """Stage what `job` needs; doing it twice is harmless.
@@ -75,7 +81,7 @@ class ReplicaTasks:
             "env": trainer_environment(
                 job_id=job.name.job,
                 training_input=_snake(training),
-                project=self._project,
+                project=job.name.project,
                 storage_endpoint=self._endpoint,
                 home=folder / "home",
                 temporary=folder / "tmp",
@@ -109,12 +115,33 @@ class ReplicaTasks:
                 host=urlsplit(self._endpoint).hostname or "",
                 tls_port=self._tls_port,
                 roots=self._roots,
-                project=self._project,
+                project=job.name.project,
                 state=folder / "home" / ".gsutil",
             )
         )
-        token = self._tokens.issue(job.name.job)
-        return Access(token=token, roots=self._roots, boto_config=boto_config)
+        token = self._tokens.issue(f"{job.name.project}.{job.name.job}")
+        key_file = folder / "credentials.json"
+        write_private(key_file, json.dumps(self._key(job, token)).encode())
+        return Access(
+            token=token,
+            roots=self._roots,
+            boto_config=boto_config,
+            key_file=key_file,
+            required=self._tokens_required,
+        )
+
+    def _key(self, job: Job, token: str) -> dict[str, str]:
+        """A key for Google's libraries. Its id is what opens; all jobs have the same private half."""
+        return {
+            "type": "service_account",
+            "project_id": job.name.project,
+            "private_key_id": token,
+            "private_key": self._private_key(),
+            "client_email": self._agent(job.name.project),
+            "client_id": "0",
+            "token_uri": f"{self._endpoint}/token",
+            "universe_domain": "googleapis.com",
+        }
 
     def _fetch_packages(self, training: TrainingInput, folder: Path) -> list[Path]:
         paths: list[Path] = []

@@ -24,6 +24,7 @@ class Command:
         run: Does it; the exit code.
         rest: What stands after a bare `--` in the usage line ("USER_ARGS"), or "".
         detail: More for the command's own help.
+        example: A line that does it, without `mlengine` in front.
     """
 
     words: str
@@ -32,6 +33,15 @@ class Command:
     run: Callable[[Namespace, Session], int]
     rest: str = ""
     detail: str = ""
+    example: str = ""
+
+
+# Commands of gcloud that are not here, and what to do instead.
+ABSENT = {
+    "jobs submit prediction": "Ask a deployed version: mlengine predict --model MODEL --json-instances FILE",
+    "operations delete": "Operations are kept. To end one: mlengine operations cancel OPERATION",
+    "init-project": "A project needs no preparation. To make one: mlengine projects create PROJECT_ID",
+}
 
 
 class UsageError(Exception):

@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from mlengine.cli.command import Command, UsageError
 from mlengine.errors import nearest
 
-# Of every command of gcloud; said no to by name, for a line must never mean less than it says.
-_LATER_EVERYWHERE = (
-    "--account",
-    "--access-token-file",
-    "--billing-project",
-    "--configuration",
-    "--flags-file",
-    "--flatten",
-    "--impersonate-service-account",
-    "--log-http",
-    "--trace-token",
-    "--user-output-enabled",
+# Of every command of gcloud; said no to by name and reason, for a line must never mean less than it says.
+_REFUSED_EVERYWHERE = {
+    "--account": "log in with the key of an account: mlengine auth login --key-file FILE",
+    "--billing-project": "nothing is billed here",
+    "--configuration": "settings are variables of the environment: MLENGINE_ENDPOINT, MLENGINE_PROJECT",
+    "--impersonate-service-account": "log in with its key: mlengine auth login --key-file FILE",
+    "--trace-token": "it is for Google's support; to see requests: --log-http",
+}
+_GLOBAL_FLAGS = (
+    *(
+        "--access-token-file",
+        "--endpoint",
+        "--flags-file",
+        "--flatten",
+        "--format",
+        "--help",
+        "--log-http",
+        "--project",
+    ),
+    *("--quiet", "--user-output-enabled", "--verbosity"),
 )
-_GLOBAL_FLAGS = ("--project", "--endpoint", "--format", "--quiet", "--verbosity", "--help")
+# What gcloud takes for the endpoint of models and versions.
+REGIONS = (
+    *("global", "asia-east1", "asia-northeast1", "asia-southeast1", "australia-southeast1"),
+    *("europe-west1", "europe-west2", "europe-west3", "europe-west4", "northamerica-northeast1"),
+    *("us-central1", "us-east1", "us-east4", "us-west1"),
+)
+_EVERYWHERE = (
+    "Everywhere: --project P  --endpoint URL  --format F  --quiet  --verbosity V  --log-http  --help"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,32 +49,61 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, command: Command) -> None:
         super().__init__(
             prog=f"mlengine {command.words}",
-            description=f"{command.summary} {command.detail}".strip(),
+            description=textwrap.fill(f"{command.summary} {command.detail}".strip(), width=100),
             add_help=False,
             allow_abbrev=False,
             formatter_class=_Formatter,
-            epilog="Everywhere: --project P  --endpoint URL  --format F  --quiet  --verbosity V  --help",
+            epilog=(f"Example: mlengine {command.example}\n" if command.example else "") + _EVERYWHERE,
         )
         self.rest = command.rest
         command.arguments(self)
-        self.later(*_LATER_EVERYWHERE)
+        for flag, reason in _REFUSED_EVERYWHERE.items():
+            self.refuse(flag, reason)
 
     def later(self, *flags: str) -> None:
         """Flags of gcloud that this version cannot honour: known, and refused by name."""
         for flag in flags:
             self.add_argument(flag, action=_Later, nargs="?", default=None, help=argparse.SUPPRESS)
 
+    def refuse(self, flag: str, reason: str) -> None:
+        """A flag of gcloud that has no meaning here: known, and refused with the reason."""
+        self.add_argument(
+            flag, action=_Refused, nargs="?", default=None, metavar=reason, help=argparse.SUPPRESS
+        )
+
     def list_flags(self) -> None:
         """The flags of every list command."""
-        self.add_argument("--limit", type=at_least(1), metavar="N", help="show at most N")
-        self.later("--filter", "--sort-by", "--page-size", "--uri")
+        add = self.add_argument
+        add("--filter", default="", metavar="EXPRESSION", help="only what it is true of: state=FAILED")
+        add("--sort-by", type=comma_list, default=(), metavar="KEY,...", help="order; ~KEY the other way")
+        add("--limit", type=at_least(1), metavar="N", help="show at most N")
+        add("--page-size", type=at_least(1), metavar="N", help="a heading every N rows")
+        add("--uri", action="store_true", help="print addresses only")
 
-    def region_flag(self) -> None:
-        """--region of commands that only choose an endpoint with it: this server is every region."""
+    def region_flag(self, *, regions: Sequence[str] = REGIONS) -> None:
+        """--region of commands that only choose an endpoint by it: checked; the server is every region."""
         self.add_argument(
             "--region",
+            choices=regions,
             metavar="REGION",
-            help="any; for lines written for gcloud: this server is every region",
+            help="a region of gcloud; any will do: this server is every region",
+        )
+
+    def switch(self, flag: str, text: str) -> None:
+        """A flag that is there or not; `--no-FLAG` takes back what a flags file says."""
+        name = flag.removeprefix("--").replace("-", "_")
+        self.add_argument(flag, action="store_true", dest=name, help=text)
+        self.add_argument(f"--no-{flag[2:]}", action="store_false", dest=name, help=argparse.SUPPRESS)
+
+    def label_flags(self) -> None:
+        """The flags by which an update changes labels."""
+        self.add_argument(
+            "--update-labels", type=mapping, default={}, metavar="KEY=VALUE,...", help="labels to set"
+        )
+        less = self.add_mutually_exclusive_group()
+        less.add_argument("--clear-labels", action="store_true", help="take all labels away first")
+        less.add_argument(
+            "--remove-labels", type=comma_list, default=(), metavar="KEY,...", help="labels to take away"
         )
 
     def read(self, arguments: Sequence[str], rest: Sequence[str] | None) -> argparse.Namespace:
@@ -111,7 +157,7 @@ class Parser(argparse.ArgumentParser):
         return UsageError(message, hint=hint, usage=usage + (f" [-- {self.rest} ...]" if self.rest else ""))
 
 
-class _Formatter(argparse.HelpFormatter):
+class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=100)
 
@@ -120,6 +166,12 @@ class _Later(argparse.Action):
     def __call__(self, *given: object) -> NoReturn:
         *_, flag = given  # parser, namespace, values, and the flag as it was typed
         raise UsageError(f"{flag} is not available in this version of mlengine.")
+
+
+class _Refused(argparse.Action):
+    def __call__(self, *given: object) -> NoReturn:
+        *_, flag = given
+        raise UsageError(f"{flag} is not available in this version of mlengine: {self.metavar}.")
 
 
 def comma_list(text: str) -> tuple[str, ...]:
@@ -136,6 +188,49 @@ def mapping(text: str) -> dict[str, str]:
             raise argparse.ArgumentTypeError(f"Bad syntax for dict arg: [{part}]. Write KEY=VALUE.")
         found[key] = value
     return found
+
+
+def truth(text: str) -> bool:
+    """`true` or `false`, as in a flag that takes the word."""
+    if text.lower() not in ("true", "false", "yes", "no", "1", "0"):
+        raise argparse.ArgumentTypeError(f"Value must be true or false; received: {text}")
+    return text.lower() in ("true", "yes", "1")
+
+
+def within(least: float, most: float) -> Callable[[str], float]:
+    """A number between two others, both of them allowed."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"Value must be a number; received: {text}") from None
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"Value must be between {least:g} and {most:g}; received: {text}"
+            )
+        return value
+
+    return number
+
+
+def keyed(*, required: Sequence[str], known: Sequence[str]) -> Callable[[str], dict[str, str]]:
+    """`type=…,count=…`: a mapping of which the keys are given."""
+
+    def read(text: str) -> dict[str, str]:
+        found = mapping(text)
+        for key in found:
+            if key not in known:
+                hint = nearest(key, list(known))
+                raise argparse.ArgumentTypeError(
+                    f"valid keys are [{', '.join(known)}]; received: {key}. {hint}".strip()
+                )
+        for key in required:
+            if not found.get(key):
+                raise argparse.ArgumentTypeError(f"Key [{key}] required in dict arg but not provided")
+        return found
+
+    return read
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +70,8 @@ def _create(arguments: Namespace, session: Session) -> int:
     return 0
 
 
-def _list(arguments: Namespace, session: Session) -> int:
-    show_list(session, _accounts(session).list(limit=arguments.limit), ACCOUNTS)
+def _list(_arguments: Namespace, session: Session) -> int:
+    show_list(session, _accounts(session).list(), ACCOUNTS)
     return 0
 
 
@@ -109,7 +108,7 @@ def _create_key(arguments: Namespace, session: Session) -> int:
 
 def _list_keys(arguments: Namespace, session: Session) -> int:
     keys = _accounts(session).keys(arguments.iam_account)
-    show_list(session, islice(keys, arguments.limit), KEYS)
+    show_list(session, keys, KEYS)
     return 0
 
 

@@ -51,5 +51,11 @@ def _run(arguments: Namespace, session: Session) -> int:
 
 
 COMMANDS = (
-    Command(words="init", summary="Make a trainer package to start from.", arguments=_arguments, run=_run),
+    Command(
+        words="init",
+        summary="Make a trainer package to start from.",
+        arguments=_arguments,
+        run=_run,
+        example="init titanic --template sklearn",
+    ),
 )

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
+from mlengine.cli import policies
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import Parser
+from mlengine.cli.grammar import Parser, within
 from mlengine.cli.jobs_submit import SUBMIT_TRAINING
-from mlengine.cli.output import Column, basename, local_time, show, show_list
+from mlengine.cli.output import show, show_list, summarize
 from mlengine.cli.session import Session
 from mlengine.cli.streaming import stream
 
-COLUMNS = (
-    Column("jobId", show=basename),
-    Column("state", "STATUS"),
-    Column("createTime", "CREATED", local_time),
-)
+TABLE = "table(jobId.basename(), state:label=STATUS, createTime.date(tz=LOCAL):label=CREATED)"
 
 
 def _job(parser: Parser) -> None:
     parser.add_argument("job", metavar="JOB", help="the job's id")
 
 
-def _list_arguments(parser: Parser) -> None:
-    parser.list_flags()
-
-
-def _list(arguments: Namespace, session: Session) -> int:
-    show_list(session, session.api.jobs(limit=arguments.limit), COLUMNS)
+def _list(_arguments: Namespace, session: Session) -> int:
+    where = f"{session.endpoint}/{session.api.parent}/jobs"
+    show_list(session, session.api.jobs(), TABLE, uri=lambda job: f"{where}/{job['jobId']}")
     return 0
 
 
 def _describe_arguments(parser: Parser) -> None:
     _job(parser)
-    parser.later("--summarize")
+    parser.add_argument("--summarize", action="store_true", help="boxed tables in place of the whole job")
 
 
 def _describe(arguments: Namespace, session: Session) -> int:
-    show(session, session.api.job(arguments.job), columns=())
+    job = session.api.job(arguments.job)
+    if arguments.summarize:
+        summarize(session, job)
+    else:
+        show(session, job)
+    return 0
+
+
+def _update_arguments(parser: Parser) -> None:
+    _job(parser)
+    parser.label_flags()
+
+
+def _update(arguments: Namespace, session: Session) -> int:
+    from mlengine.client.updates import Labels, nothing_asked
+
+    labels = Labels(
+        update=arguments.update_labels, remove=arguments.remove_labels, clear=arguments.clear_labels
+    )
+    if not labels.asked:
+        raise nothing_asked()
+    wanted = labels.changed(session.api.job(arguments.job).get("labels", {}))
+    if wanted is None:
+        session.say("No update to perform.")
+        return 0
+    session.api.update_job(arguments.job, {"labels": wanted}, mask="labels")
+    session.say(f"Updated ml engine job [{arguments.job}].")
     return 0
 
 
@@ -53,10 +73,9 @@ def _stream_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--polling-interval",
-        type=_seconds,
-        default=0.5,
+        type=within(0.05, 3600),
         metavar="SECONDS",
-        help="time between two looks; default 0.5",
+        help="time between two looks; default: 0.5, and up to 2 while nothing comes",
     )
     parser.add_argument(
         "--allow-multiline-logs", action="store_true", help="print a message of several lines as it is"
@@ -68,31 +87,51 @@ def _stream(arguments: Namespace, session: Session) -> int:
         session,
         arguments.job,
         task=arguments.task_name,
-        poll_seconds=arguments.polling_interval,
+        polling_seconds=arguments.polling_interval,
         whole=arguments.allow_multiline_logs,
     )
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"Value must be a number of seconds; received: {text}") from None
-    if not 0.05 <= seconds <= 3600:
-        raise ArgumentTypeError(f"Value must be between 0.05 and 3600 seconds; received: {text}")
-    return seconds
-
-
 COMMANDS = (
     SUBMIT_TRAINING,
-    Command(words="jobs list", summary="List jobs, newest first.", arguments=_list_arguments, run=_list),
-    Command(words="jobs describe", summary="Show one job.", arguments=_describe_arguments, run=_describe),
-    Command(words="jobs cancel", summary="End a job early.", arguments=_job, run=_cancel),
+    Command(
+        words="jobs list",
+        summary="List jobs, newest first.",
+        arguments=Parser.list_flags,
+        run=_list,
+        example="jobs list --filter state=FAILED --limit 5",
+    ),
+    Command(
+        words="jobs describe",
+        summary="Show one job.",
+        arguments=_describe_arguments,
+        run=_describe,
+        example="jobs describe j1 --summarize",
+    ),
+    Command(
+        words="jobs cancel", summary="End a job early.", arguments=_job, run=_cancel, example="jobs cancel j1"
+    ),
+    Command(
+        words="jobs update",
+        summary="Change a job's labels.",
+        arguments=_update_arguments,
+        run=_update,
+        example="jobs update j1 --update-labels team=a --remove-labels old",
+    ),
     Command(
         words="jobs stream-logs",
         summary="Print a job's log lines until it ends.",
         arguments=_stream_arguments,
         run=_stream,
         detail="The exit code is 0 only if the job succeeded. Ctrl-C leaves the job running.",
+        example="jobs stream-logs j1 --task-name master-replica-0",
+    ),
+    *policies.commands(
+        "jobs",
+        metavar="JOB",
+        resource=lambda arguments, session: (
+            f"projects/{session.project}/jobs/{policies.part(arguments.name)}"
+        ),
+        region=False,
     ),
 )

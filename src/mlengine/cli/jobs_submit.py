@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
+from mlengine.cli import jobs_replicas
 from mlengine.cli.command import Command, UsageError
-from mlengine.cli.grammar import Parser, at_least, choice, comma_list, mapping
-from mlengine.cli.output import Column, local_time, show
+from mlengine.cli.grammar import Parser, choice, comma_list, mapping
+from mlengine.cli.output import show
 from mlengine.cli.session import Session
 
 _TIERS = ("basic", "basic-gpu", "basic-tpu", "standard-1", "premium-1", "custom")
 # What is said about a submitted job, as gcloud does.
-_SUBMITTED = (
-    Column("jobId"),
-    Column("state"),
-    Column("startTime", show=local_time),
-    Column("endTime", show=local_time),
-)
+_SUBMITTED = "yaml(jobId, state, startTime.date(tz=LOCAL), endTime.date(tz=LOCAL))"
 
 
 def _arguments(parser: Parser) -> None:
@@ -33,56 +30,22 @@ def _arguments(parser: Parser) -> None:
     add("--runtime-version", metavar="V", help="see: mlengine runtimes list")
     add("--python-version", metavar="V", help="checked against the runtime version")
     add("--scale-tier", type=choice(_TIERS), choices=_TIERS, metavar="TIER", help="shape of the machine(s)")
-    add("--master-machine-type", metavar="TYPE", help="machine of the custom tier")
     add("--config", metavar="FILE", help="YAML or JSON file of a Job; flags win over it")
     add("--labels", type=mapping, default={}, metavar="KEY=VALUE,...", help="labels of the job")
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--stream-logs", action="store_true", help="print the log until the job ends")
     end.add_argument("--async", action="store_true", dest="asynchronous", help="do not wait; the default")
-    for count in ("worker", "worker-server", "parameter-server"):
-        add(
-            f"--{count}-count",
-            type=at_least(0),
-            default=0,
-            metavar="N",
-            help="0; more is for a later version",
-        )
-    add("--worker-machine-type", metavar="TYPE", help="checked; without workers it has no effect")
-    add("--parameter-server-machine-type", metavar="TYPE", help="checked; without servers it has no effect")
-    parser.later(
-        "--master-accelerator",
-        "--master-image-uri",
-        "--worker-accelerator",
-        "--worker-image-uri",
-        "--parameter-server-accelerator",
-        "--parameter-server-image-uri",
-        "--use-chief-in-tf-config",
-        "--tpu-tf-version",
-        "--network",
-        "--service-account",
-        "--enable-web-access",
-        "--kms-key",
-        "--kms-keyring",
-        "--kms-location",
-        "--kms-project",
-    )
+    jobs_replicas.flags(parser)
 
 
 def _run(arguments: Namespace, session: Session) -> int:
     from mlengine.client.submission import Request, Voice, read_config, submit
     from mlengine.clock import system_clock
 
-    for flag in ("worker_count", "worker_server_count", "parameter_server_count"):
-        if getattr(arguments, flag):
-            named = "--" + flag.replace("_", "-")
-            raise UsageError(
-                f"{named} {getattr(arguments, flag)} is not available in this version of mlengine.",
-                hint="A job has one replica.",
-            )
     _refuse_empty(arguments)
     request = Request(
         job_id=arguments.job,
-        settings=_settings(arguments),
+        settings=_settings(arguments) | jobs_replicas.settings(arguments),
         config=read_config(arguments.config) if arguments.config else {},
         labels=arguments.labels,
         package_path=Path(arguments.package_path) if arguments.package_path else None,
@@ -103,14 +66,14 @@ def _run(arguments: Namespace, session: Session) -> int:
             "or continue streaming the logs with the command\n\n"
             f"  $ mlengine jobs stream-logs {job_id}"
         )
-        show(session, job, columns=_SUBMITTED, only=True)
+        show(session, job, columns=_SUBMITTED)
         return 0
 
     from mlengine.cli.streaming import stream
 
     code = stream(session, job_id, out=sys.stderr)
     if code != 130:
-        show(session, session.api.job(job_id), columns=_SUBMITTED, only=True)
+        show(session, session.api.job(job_id), columns=_SUBMITTED)
     return code
 
 
@@ -121,7 +84,7 @@ def _refuse_empty(arguments: Namespace) -> None:
             raise UsageError(f"argument --{name.replace('_', '-')}: it is empty; is a variable unset?")
 
 
-def _settings(arguments: Namespace) -> dict[str, str]:
+def _settings(arguments: Namespace) -> dict[str, Any]:
     tier = arguments.scale_tier
     given = {
         "pythonModule": arguments.module_name,
@@ -130,9 +93,6 @@ def _settings(arguments: Namespace) -> dict[str, str]:
         "runtimeVersion": arguments.runtime_version,
         "pythonVersion": arguments.python_version,
         "scaleTier": tier and tier.upper().replace("-", "_"),
-        "masterType": arguments.master_machine_type,
-        "workerType": arguments.worker_machine_type,
-        "parameterServerType": arguments.parameter_server_machine_type,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -143,5 +103,8 @@ SUBMIT_TRAINING = Command(
     arguments=_arguments,
     run=_run,
     rest="USER_ARGS",
-    detail="What follows a bare -- is handed to the trainer; the service appends --job-dir.",
+    detail="What follows a bare -- is handed to the trainer; the service appends --job-dir. Evaluators and "
+    "tuning have no flags: write them in the --config file.",
+    example="jobs submit training j1 --module-name trainer.task --package-path trainer/ "
+    "--job-dir gs://BUCKET/j1 -- --epochs 3",
 )

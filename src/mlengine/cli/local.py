@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import Parser, choice
+from mlengine.cli.grammar import Parser, at_least, choice
 from mlengine.cli.predictions import ask, input_flags
 from mlengine.cli.session import Session
 
+if TYPE_CHECKING:
+    from mlengine.client.local_cluster import Cluster
+
 _FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
+# Kinds of processes besides the first one, and how many there are if nothing is said.
+_COUNTS = {"parameter-server": 2, "worker": 2, "evaluator": 0}
 
 
 def _train_arguments(parser: Parser) -> None:
@@ -23,13 +29,19 @@ def _train_arguments(parser: Parser) -> None:
     python.add_argument(
         "--python", metavar="PATH", help="run with this Python; default MLENGINE_LOCAL_PYTHON, else python"
     )
-    parser.later(
-        "--distributed", "--parameter-server-count", "--worker-count", "--evaluator-count", "--start-port"
-    )
+    add("--distributed", action="store_true", help="a cluster of processes on this machine")
+    for kind, default in _COUNTS.items():
+        add(
+            f"--{kind}-count",
+            type=at_least(0),
+            metavar="N",
+            help=f"number of {kind.replace('-', ' ')}s with --distributed; default {default}",
+        )
+    add("--start-port", type=at_least(1), metavar="N", help="port of the first process; default 27182")
 
 
 def _train(arguments: Namespace, session: Session) -> int:
-    from mlengine.client import trainer
+    from mlengine.client import local_cluster, trainer
 
     package = Path(arguments.package_path).absolute()
     if not package.is_dir():
@@ -47,11 +59,48 @@ def _train(arguments: Namespace, session: Session) -> int:
     args = [*(arguments.rest or ()), *(("--job-dir", arguments.job_dir) if arguments.job_dir else ())]
     session.info(f"Running in {package.parent}: {' '.join([python, '-m', arguments.module_name, *args])}")
     environment = {**session.environment, **_storage(args, session)}
-    code = trainer.run(python, arguments.module_name, args, folder=package.parent, environment=environment)
+    if cluster := _cluster(arguments, session, python):
+        code = local_cluster.run(
+            python,
+            arguments.module_name,
+            args,
+            cluster,
+            folder=package.parent,
+            environment=environment,
+            say=session.warn,
+        )
+    else:
+        code = trainer.run(
+            python, arguments.module_name, args, folder=package.parent, environment=environment
+        )
     # 1 is how Python ends after a traceback; any other code the trainer chose itself.
     if code == 1 and (found := trainer.diagnosis(python, arguments.module_name, package)):
-        session.say(f"ERROR: (mlengine.local.train) {found}")
+        session.error(f"ERROR: (mlengine.local.train) {found}")
     return code
+
+
+def _cluster(arguments: Namespace, session: Session, python: str) -> Cluster | None:
+    """The cluster asked for, None for one process; warns of flags that mean nothing then."""
+    from mlengine.client.local_cluster import Cluster, tensorflow_version
+
+    counts = {kind: getattr(arguments, f"{kind.replace('-', '_')}_count") for kind in _COUNTS}
+    if not arguments.distributed:
+        given = [f"--{kind}-count" for kind, count in counts.items() if count is not None]
+        given += ["--start-port"] if arguments.start_port is not None else []
+        for flag in given:
+            session.warn(f"{flag} is for --distributed only, and has no effect here.")
+        return None
+    version = tensorflow_version(python, session.environment)
+    if not version:
+        session.warn(f"{python} has no TensorFlow; the first process is called 'chief'.")
+    numbers = {kind: _COUNTS[kind] if count is None else count for kind, count in counts.items()}
+    return Cluster(
+        primary="master" if version.startswith("1.") else "chief",
+        parameter_servers=numbers["parameter-server"],
+        workers=numbers["worker"],
+        evaluators=numbers["evaluator"],
+        start_port=27182 if arguments.start_port is None else arguments.start_port,
+    )
 
 
 def _runtime_python(version: str, session: Session) -> str:
@@ -136,11 +185,13 @@ COMMANDS = (
         run=_train,
         rest="USER_ARGS",
         detail="What follows a bare -- is handed to the trainer. The exit code is the trainer's.",
+        example="local train --module-name trainer.task --package-path trainer/ -- --epochs 3",
     ),
     Command(
         words="local predict",
         summary="Ask an exported model for predictions, without a server.",
         arguments=_predict_arguments,
         run=_predict,
+        example="local predict --model-dir export/ --json-instances test.json",
     ),
 )

@@ -8,12 +8,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from mlengine.cli.command import Command, UsageError
-from mlengine.cli.session import VERBOSITIES, Session
+from mlengine.cli.command import ABSENT, Command, UsageError
+from mlengine.cli.session import VERBOSITIES, Listing, Session
 from mlengine.errors import Problem, nearest
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 # word -> (module, its line in the help). A module is imported when its word is typed.
 GROUPS: Mapping[str, tuple[str, str]] = {
@@ -24,17 +29,26 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "models": ("mlengine.cli.models", "the models versions belong to"),
     "versions": ("mlengine.cli.versions", "deploy trained models as versions"),
     "predict": ("mlengine.cli.predict", "ask a deployed version for predictions"),
+    "explain": ("mlengine.cli.explain", "ask what a prediction rests on"),
     "operations": ("mlengine.cli.operations", "long-running work of the server"),
+    "locations": ("mlengine.cli.locations", "where work is done, and what is possible there"),
     "runtimes": ("mlengine.cli.runtimes", "the runtime versions trainers and models run on"),
     "storage": ("mlengine.cli.storage", "buckets and objects: mb, cp, ls, rsync, cat, rm, and more"),
+    "projects": ("mlengine.cli.projects", "projects, and who may do what in them"),
     "iam": ("mlengine.cli.iam", "service accounts, and the keys that sign for them"),
+    "auth": ("mlengine.cli.auth", "the credentials that commands show"),
+    "completion": ("mlengine.cli.completion", "what completes these words in bash, zsh and fish"),
 }
 # What gcloud's lines have in front; typed out of habit and skipped.
-_OLD_FIRST_WORDS = ("ml-engine", "ai-platform")
+_TRACKS = ("beta", "alpha")
+_OLD_FIRST_WORDS = ("ml-engine", "ai-platform", "ml")
 # `ls -h` is gsutil's for sizes that people read; elsewhere -h is help.
 _SIZES_FOR_PEOPLE = ["storage", "ls"]
-_VALUE_FLAGS = ("--project", "--endpoint", "--format", "--verbosity")
+_VALUE_FLAGS = ("--project", "--endpoint", "--format", "--verbosity", "--access-token-file", "--flatten")
 _SWITCHES = {"--quiet": "quiet", "-q": "quiet", "--help": "help", "-h": "help"}
+# Flags that are there, or not, or told so by a word.
+_TRUTHS = ("--log-http", "--user-output-enabled")
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,9 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A name in Korean must not end in a traceback where the terminal has no such letters.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if list(arguments or sys.argv[1:2])[:1] == ["__complete"]:
+        from mlengine.cli.completion import complete
+
+        return complete(list(sys.argv[1:] if arguments is None else arguments)[1:])
     where, verbosity = "mlengine", "warning"
     try:
-        line, rest, flags = _globals(list(sys.argv[1:] if arguments is None else arguments))
+        line, rest, flags = _globals(_typed(list(sys.argv[1:] if arguments is None else arguments)))
         verbosity = flags.get("verbosity", verbosity)
         if not line:
             return _no_words(flags)
@@ -88,16 +106,23 @@ def _run(command: Command, own: list[str], rest: list[str] | None, flags: Mappin
         print(parser.format_help(), end="")
         return 0
     namespace = parser.read(own, rest)
-    session = _session(command, flags)
+    session = _session(command, flags, namespace)
     try:
-        code = command.run(namespace, session)
-        sys.stdout.flush()
+        with _nothing_printed() if session.silent else nullcontext():
+            code = command.run(namespace, session)
+            sys.stdout.flush()
         return code
     finally:
         session.close()
 
 
-def _session(command: Command, flags: Mapping[str, str]) -> Session:
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    with os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+def _session(command: Command, flags: Mapping[str, str], arguments: Namespace) -> Session:
     from mlengine.names import check_project
 
     environment = dict(os.environ)
@@ -122,7 +147,29 @@ def _session(command: Command, flags: Mapping[str, str]) -> Session:
         quiet="quiet" in flags,
         verbosity=verbosity,
         environment=environment,
+        listing=_listing(arguments, flags.get("flatten", "")),
+        track=flags.get("track", ""),
+        log_http=flags.get("log-http", "") == "true",
+        silent=flags.get("user-output-enabled") == "false",
+        access_token_file=flags.get("access-token-file", ""),
     )
+
+
+def _listing(arguments: Namespace, flatten: str) -> Listing:
+    keys = tuple(key for key in flatten.split(",") if key)
+    names = ("filter", "sort_by", "limit", "page_size", "uri")
+    if not all(hasattr(arguments, name) for name in names):
+        return Listing(flatten=keys)
+    return Listing(flatten=keys, **{name: getattr(arguments, name) for name in names})
+
+
+def _typed(arguments: list[str]) -> list[str]:
+    """The line with what flags files hold."""
+    if not any(token.startswith("--flags-file") for token in arguments):
+        return arguments
+    from mlengine.cli.flags_file import expand
+
+    return expand(arguments)
 
 
 def _globals(arguments: list[str]) -> tuple[list[str], list[str] | None, dict[str, str]]:
@@ -142,18 +189,29 @@ def _globals(arguments: list[str]) -> tuple[list[str], list[str] | None, dict[st
             if not found or (not equals and found.startswith("--")):
                 raise UsageError(f"argument {flag}: expected one argument")
             flags[flag[2:]] = found
+        elif flag.replace("--no-", "--", 1) in _TRUTHS:
+            name = flag.replace("--no-", "--", 1)
+            flags[name[2:]] = _truth(name, value.lower() if equals else "true", denied=name != flag)
         elif token in _SWITCHES and not (token == "-h" and line[:2] == _SIZES_FOR_PEOPLE):
             flags[_SWITCHES[token]] = token
         elif token == "--version" and not line:
             flags["version"] = token
         else:
             line.append(token)
+    if line and line[0] in _TRACKS:
+        flags["track"] = line.pop(0)
     if line and line[0] in _OLD_FIRST_WORDS:
         line.pop(0)
     if line[:2] == ["storage", "-m"]:
         # gsutil has it before the verb.
         line[1:3] = [*line[2:3], "-m"]
     return line, rest, flags
+
+
+def _truth(flag: str, word: str, *, denied: bool) -> str:
+    if word not in (*_YES, *_NO):
+        raise UsageError(f"argument {flag}: Value must be true or false; received: {word}")
+    return "true" if (word in _YES) != denied else "false"
 
 
 def _refuse_blank(arguments: list[str]) -> None:
@@ -191,6 +249,11 @@ def _find(line: list[str], flags: Mapping[str, str]) -> tuple[Command | None, li
         raise UsageError(
             f"unrecognized arguments: {word}", hint="The command comes first: mlengine jobs list"
         )
+    for words, instead in ABSENT.items():
+        if line[: words.count(" ") + 1] == words.split():
+            raise UsageError(
+                f"`mlengine {words}` is not available in this version of mlengine.", hint=instead
+            )
     if word not in GROUPS:
         raise UsageError(
             f"Invalid choice: '{word}'.", hint=nearest(word, list(GROUPS)) or "See: mlengine --help"
@@ -232,6 +295,10 @@ def _overview() -> str:
         "  --endpoint URL    the server (MLENGINE_ENDPOINT; default http://127.0.0.1:8080)\n"
         "  --format F        json, yaml, table, csv(KEYS), value(KEYS)\n"
         "  --quiet, -q       ask nothing\n"
+        "  --flatten KEY     a record for each item of a list\n"
+        "  --log-http        show requests and answers\n"
+        "  --flags-file F    flags from a YAML file\n"
+        "  --access-token-file F, --user-output-enabled=false\n"
         f"  --verbosity V     {', '.join(VERBOSITIES)}\n"
         "  --help, --version\n\n"
         "Start here: mlengine init DIR; mlengine server start --detach\n"

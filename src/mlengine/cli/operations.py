@@ -6,34 +6,35 @@ from argparse import Namespace
 from typing import Any
 
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import Parser
-from mlengine.cli.output import Column, basename, show, show_list
+from mlengine.cli.grammar import REGIONS, Parser
+from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
 
-COLUMNS = (
-    Column("name", show=basename),
-    Column("metadata.operationType", "OPERATION_TYPE"),
-    Column("done", show=lambda done: "True" if done else ""),
-)
+TABLE = "table(name.basename(), metadata.operationType, done)"
 
 
 def _operation(parser: Parser) -> None:
     parser.add_argument("operation", metavar="OPERATION", help="the operation's id, or its whole name")
-    parser.region_flag()
+    parser.region_flag(regions=REGIONS[1:])
 
 
 def _list_arguments(parser: Parser) -> None:
     parser.list_flags()
-    parser.region_flag()
+    parser.region_flag(regions=REGIONS[1:])
 
 
-def _list(arguments: Namespace, session: Session) -> int:
-    show_list(session, session.api.operations(limit=arguments.limit), COLUMNS)
+def _list(_arguments: Namespace, session: Session) -> int:
+    show_list(session, session.api.operations(), TABLE)
     return 0
 
 
 def _describe(arguments: Namespace, session: Session) -> int:
     show(session, session.api.operation(arguments.operation))
+    return 0
+
+
+def _cancel(arguments: Namespace, session: Session) -> int:
+    session.api.cancel_operation(arguments.operation)
     return 0
 
 
@@ -45,7 +46,32 @@ def _wait(arguments: Namespace, session: Session) -> int:
 
 
 COMMANDS = (
-    Command(words="operations list", summary="List operations.", arguments=_list_arguments, run=_list),
-    Command(words="operations describe", summary="Show one operation.", arguments=_operation, run=_describe),
-    Command(words="operations wait", summary="Wait until one is done.", arguments=_operation, run=_wait),
+    Command(
+        words="operations list",
+        summary="List operations.",
+        arguments=_list_arguments,
+        run=_list,
+        example="operations list --filter 'NOT done=true'",
+    ),
+    Command(
+        words="operations describe",
+        summary="Show one operation.",
+        arguments=_operation,
+        run=_describe,
+        example="operations describe OPERATION",
+    ),
+    Command(
+        words="operations cancel",
+        summary="End an operation early.",
+        arguments=_operation,
+        run=_cancel,
+        example="operations cancel OPERATION",
+    ),
+    Command(
+        words="operations wait",
+        summary="Wait until one is done.",
+        arguments=_operation,
+        run=_wait,
+        example="operations wait OPERATION",
+    ),
 )

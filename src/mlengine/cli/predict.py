@@ -30,5 +30,6 @@ COMMANDS = (
         arguments=_arguments,
         run=_run,
         detail="Any number of instances: they are sent in runs of 100.",
+        example="predict --model titanic --json-instances test.json",
     ),
 )

@@ -19,14 +19,15 @@ _KINDS = {
 }
 
 
-def input_flags(parser: Parser) -> None:
-    """Exactly one of the three ways to hand over instances, and the signature."""
+def input_flags(parser: Parser, *, signature: bool = True) -> None:
+    """Exactly one of the three ways to hand over instances; and the signature, where one may be named."""
     group = parser.add_mutually_exclusive_group(required=True)
     for kind, text in _KINDS.items():
         group.add_argument(f"--{kind}", metavar="FILE", help=text)
-    parser.add_argument(
-        "--signature-name", default="", metavar="NAME", help="signature of a TensorFlow model"
-    )
+    if signature:
+        parser.add_argument(
+            "--signature-name", default="", metavar="NAME", help="signature of a TensorFlow model"
+        )
 
 
 def ask(
@@ -45,7 +46,7 @@ def ask(
     found = instances.read(getattr(arguments, kind.replace("-", "_")), kind)
     for note in found.notes:
         session.say(f"Note: {note}.")
-    signature = arguments.signature_name or found.signature
+    signature = getattr(arguments, "signature_name", "") or found.signature
     answer: dict[str, Any] = {"predictions": []}
     for before, some in instances.slices(found.values, size):
         body: dict[str, Any] = {"instances": some} | ({"signature_name": signature} if signature else {})

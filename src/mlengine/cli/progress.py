@@ -36,7 +36,7 @@ def wait(session: Session, operation: dict[str, Any], text: str) -> int:
     session.info(f"Operation {operation['name']} took {time.monotonic() - began:.1f} s.")
     if error := ended.get("error"):
         session.say("failed.")
-        session.say(f"ERROR: (mlengine.{session.words.replace(' ', '.')}) {error.get('message', error)}")
+        session.error(f"ERROR: (mlengine.{session.words.replace(' ', '.')}) {error.get('message', error)}")
         return 1
     session.say("done.")
     return 0

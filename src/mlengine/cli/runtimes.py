@@ -23,9 +23,9 @@ def _runtime(parser: Parser) -> None:
     parser.add_argument("runtime", metavar="RUNTIME", help="its name, or an old number such as 1.15")
 
 
-def _list(arguments: Namespace, session: Session) -> int:
+def _list(_arguments: Namespace, session: Session) -> int:
     builder = _builder(session)
-    show_list(session, [_facts(runtime, builder) for runtime in runtimes()][: arguments.limit], COLUMNS)
+    show_list(session, [_facts(runtime, builder) for runtime in runtimes()], COLUMNS)
     return 0
 
 
@@ -63,14 +63,25 @@ def _facts(runtime: Runtime, builder: Builder) -> dict[str, Any]:
 
 
 COMMANDS = (
-    Command(words="runtimes list", summary="List runtime versions.", arguments=Parser.list_flags, run=_list),
     Command(
-        words="runtimes describe", summary="Show what a runtime holds.", arguments=_runtime, run=_describe
+        words="runtimes list",
+        summary="List runtime versions.",
+        arguments=Parser.list_flags,
+        run=_list,
+        example="runtimes list",
+    ),
+    Command(
+        words="runtimes describe",
+        summary="Show what a runtime holds.",
+        arguments=_runtime,
+        run=_describe,
+        example="runtimes describe 1.15",
     ),
     Command(
         words="runtimes build",
         summary="Build a runtime's environment ahead of its first use; prints its Python.",
         arguments=_runtime,
         run=_build,
+        example="runtimes build 2026.11-sklearn",
     ),
 )

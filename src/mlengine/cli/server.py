@@ -24,6 +24,11 @@ def _start_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--tls-port", type=at_least(0), metavar="N", help="for https; default the port + 363, 8443 for 8080"
     )
+    parser.add_argument(
+        "--auth",
+        choices=["required", "loopback"],
+        help="required: access tokens; loopback: none here, the default on a loopback address",
+    )
     _data_dir_flag(parser)
     parser.add_argument("--detach", action="store_true", help="come back once it is ready; it runs on")
 
@@ -33,7 +38,12 @@ def _start(arguments: Namespace, session: Session) -> int:
     from mlengine.errors import FailedPrecondition
 
     data_dir = _data_dir(arguments, session)
-    given = (("--host", arguments.host), ("--port", arguments.port), ("--tls-port", arguments.tls_port))
+    given = (
+        ("--host", arguments.host),
+        ("--port", arguments.port),
+        ("--tls-port", arguments.tls_port),
+        ("--auth", arguments.auth),
+    )
     options = [text for flag, value in given if value is not None for text in (flag, str(value))]
     running = server_process.find(data_dir)
     if running:
@@ -53,6 +63,9 @@ def _start(arguments: Namespace, session: Session) -> int:
     session.say(
         f"The server is ready (process {running.pid}, data in {data_dir}). Stop it: mlengine server stop"
     )
+    if running.auth == "required":
+        key = data_dir / "keys" / "admin.json"
+        session.say(f"It wants access tokens. The first owner's key: export MLENGINE_CREDENTIALS={key}")
     if not session.endpoint_given and running.endpoint != session.endpoint:
         session.say(f"Other commands find it with: export MLENGINE_ENDPOINT={running.endpoint}")
     print(running.endpoint)
@@ -94,7 +107,7 @@ def _stop(arguments: Namespace, session: Session) -> int:
     if server_process.stop(data_dir, running):
         session.say(f"Stopped the server at {running.endpoint}. Jobs that run go on until they end.")
         return 0
-    session.say(
+    session.error(
         f"ERROR: (mlengine.server.stop) Process {running.pid} has not ended within 30 seconds.\n"
         f"Its log: {data_dir / 'run' / 'server.log'}. End it by force: kill -9 {running.pid}"
     )
@@ -116,7 +129,20 @@ COMMANDS = (
         arguments=_start_arguments,
         run=_start,
         detail="Without --detach it runs in the foreground until Ctrl-C.",
+        example="server start --detach",
     ),
-    Command(words="server status", summary="Show whether it runs.", arguments=_data_dir_flag, run=_status),
-    Command(words="server stop", summary="Stop it in good order.", arguments=_data_dir_flag, run=_stop),
+    Command(
+        words="server status",
+        summary="Show whether it runs.",
+        arguments=_data_dir_flag,
+        run=_status,
+        example="server status",
+    ),
+    Command(
+        words="server stop",
+        summary="Stop it in good order.",
+        arguments=_data_dir_flag,
+        run=_stop,
+        example="server stop",
+    ),
 )

@@ -214,13 +214,11 @@ def _carrier(session: Session, steps: list[Step], **options: Any) -> Carrier:
 
 
 def _crew(session: Session, steps: list[Step], *, parallel: bool) -> Crew:
-    from mlengine.client.http import Connection
     from mlengine.client.storage import Storage
     from mlengine.client.transfers import Crew
 
-    trace = session.debug if session.verbosity == "debug" else None
     threads = _THREADS if parallel or len(steps) >= _MANY else 1
-    return Crew(lambda: Storage(Connection(session.endpoint, trace=trace), session.project), threads)
+    return Crew(lambda: Storage(session.connect(), session.project), threads)
 
 
 def _run(

@@ -15,21 +15,23 @@ def stream(
     job_id: str,
     *,
     task: str = "",
-    poll_seconds: float = 0.5,
+    polling_seconds: float | None = None,
     whole: bool = False,
     out: TextIO | None = None,
 ) -> int:
     """Print a job's lines until it has ended: 0 if it succeeded, 1 if not, 130 if the user had enough.
 
     Args:
+        polling_seconds: Time between two looks; None for short ones that grow while nothing comes.
         whole: A message of several lines is printed as one.
         out: Where to; standard output if None.
     """
-    from mlengine.client.logs import follow, line
+    from mlengine.client.logs import Pace, follow, line
 
     sink = out or sys.stdout
     try:
-        for entry in follow(session.api, job_id, task=task, poll_seconds=poll_seconds, notify=session.say):
+        pace = Pace() if polling_seconds is None else Pace(polling_seconds, polling_seconds)
+        for entry in follow(session.api, job_id, task=task, pace=pace, notify=session.say):
             parts = line(entry)
             for message in [parts.message] if whole else parts.message.splitlines() or [""]:
                 head = (parts.severity, _shown(parts.timestamp), parts.task, parts.trial)
@@ -50,7 +52,7 @@ def result(session: Session, job_id: str) -> int:
     if job.get("state") == "SUCCEEDED":
         return 0
     reason = str(job.get("errorMessage", "")).rstrip()
-    session.say(f"Job [{job_id}] {job.get('state')}." + (f"\n{reason}" if reason else ""))
+    session.error(f"Job [{job_id}] {job.get('state')}." + (f"\n{reason}" if reason else ""))
     return 1
 
 

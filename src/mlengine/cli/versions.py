@@ -5,12 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
+from mlengine.cli import versions_settings
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import Parser, choice, mapping
-from mlengine.cli.output import Column, basename, show, show_list
+from mlengine.cli.grammar import Parser, choice, mapping, within
+from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
 
-COLUMNS = (Column("name", show=basename), Column("deploymentUri"), Column("state"))
+TABLE = "table(name.basename(), deploymentUri, state)"
 _FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
 
 
@@ -42,31 +43,13 @@ def _create_arguments(parser: Parser) -> None:
     add("--labels", type=mapping, default={}, metavar="KEY=VALUE,...", help="labels of the version")
     add("--config", metavar="FILE", help="YAML file of a Version; flags win over it")
     add("--async", action="store_true", dest="asynchronous", help="do not wait until it is ready")
-    parser.later(
-        "--machine-type",
-        "--accelerator",
-        "--min-nodes",
-        "--max-nodes",
-        "--metric-targets",
-        "--service-account",
-        "--prediction-class",
-        "--package-uris",
-        "--explanation-method",
-        "--num-integral-steps",
-        "--num-paths",
-        "--image",
-        "--command",
-        "--args",
-        "--env-vars",
-        "--ports",
-        "--predict-route",
-        "--health-route",
-    )
+    versions_settings.flags(parser)
 
 
 def _create(arguments: Namespace, session: Session) -> int:
     from mlengine.cli.progress import wait
     from mlengine.client.deployment import create, read_config
+    from mlengine.client.submission import over
 
     settings: dict[str, Any] = {
         "runtimeVersion": arguments.runtime_version,
@@ -75,10 +58,11 @@ def _create(arguments: Namespace, session: Session) -> int:
         "description": arguments.description,
         "deploymentUri": arguments.origin,
     }
-    body = read_config(arguments.config) if arguments.config else {}
+    body = read_config(arguments.config, track=session.track) if arguments.config else {}
     body |= {name: value for name, value in settings.items() if value is not None}
+    body = over(body, versions_settings.settings(arguments))
     if arguments.labels:
-        body["labels"] = {**body.get("labels", {}), **arguments.labels}
+        body["labels"] = {**(body.get("labels") or {}), **arguments.labels}
     operation = create(
         session.api,
         session.storage,
@@ -105,7 +89,7 @@ def _list_arguments(parser: Parser) -> None:
 
 
 def _list(arguments: Namespace, session: Session) -> int:
-    show_list(session, session.api.versions(arguments.model, limit=arguments.limit), COLUMNS)
+    show_list(session, session.api.versions(arguments.model), TABLE)
     return 0
 
 
@@ -117,6 +101,48 @@ def _describe(arguments: Namespace, session: Session) -> int:
 def _set_default(arguments: Namespace, session: Session) -> int:
     show(session, session.api.set_default(arguments.model, arguments.version))
     return 0
+
+
+def _update_arguments(parser: Parser) -> None:
+    _version(parser)
+    add = parser.add_argument
+    add("--description", metavar="TEXT", help="free text")
+    parser.label_flags()
+    add("--config", metavar="FILE", help="YAML file with what changes; flags win over it")
+    add("--bigquery-table-name", metavar="PROJECT.DATASET.TABLE", help="where requests are logged")
+    add("--sampling-percentage", type=within(0, 1), metavar="SHARE", help="share of requests, 0 to 1")
+
+
+def _update(arguments: Namespace, session: Session) -> int:
+    from mlengine.cli.progress import wait
+    from mlengine.client.submission import over
+    from mlengine.client.updates import Labels, nothing_asked, read_version_changes, version_mask
+
+    body: dict[str, Any] = read_version_changes(arguments.config) if arguments.config else {}
+    if arguments.description is not None:
+        body["description"] = arguments.description
+    logging = {
+        "bigqueryTableName": arguments.bigquery_table_name,
+        "samplingPercentage": arguments.sampling_percentage,
+    }
+    if logging := {name: value for name, value in logging.items() if value is not None}:
+        body = over(body, {"requestLoggingConfig": logging})
+    labels = Labels(
+        update=arguments.update_labels, remove=arguments.remove_labels, clear=arguments.clear_labels
+    )
+    if labels.asked:
+        wanted = labels.changed(session.api.version(arguments.model, arguments.version).get("labels", {}))
+        body |= {} if wanted is None else {"labels": wanted}
+    elif not body:
+        raise nothing_asked()
+    if not body:
+        session.say("No update to perform.")
+        return 0
+    operation = session.api.update_version(arguments.model, arguments.version, body, mask=version_mask(body))
+    code = wait(session, operation, f"Updating version [{arguments.version}]")
+    if not code:
+        session.say(f"Updated AI Platform version [{arguments.version}].")
+    return code
 
 
 def _delete(arguments: Namespace, session: Session) -> int:
@@ -136,14 +162,41 @@ COMMANDS = (
         arguments=_create_arguments,
         run=_create,
         detail="It is ready once it has answered a prediction. A model's first version becomes its default.",
+        example="versions create v1 --model titanic --origin gs://BUCKET/export/ --runtime-version 1.15",
     ),
-    Command(words="versions list", summary="List a model's versions.", arguments=_list_arguments, run=_list),
-    Command(words="versions describe", summary="Show one version.", arguments=_version, run=_describe),
+    Command(
+        words="versions list",
+        summary="List a model's versions.",
+        arguments=_list_arguments,
+        run=_list,
+        example="versions list --model titanic",
+    ),
+    Command(
+        words="versions describe",
+        summary="Show one version.",
+        arguments=_version,
+        run=_describe,
+        example="versions describe v1 --model titanic",
+    ),
+    Command(
+        words="versions update",
+        summary="Change a version's description, labels or scaling.",
+        arguments=_update_arguments,
+        run=_update,
+        example="versions update v1 --model titanic --description 'with ages'",
+    ),
     Command(
         words="versions set-default",
         summary="Choose the version that answers for its model.",
         arguments=_version,
         run=_set_default,
+        example="versions set-default v2 --model titanic",
     ),
-    Command(words="versions delete", summary="Delete a version.", arguments=_version, run=_delete),
+    Command(
+        words="versions delete",
+        summary="Delete a version.",
+        arguments=_version,
+        run=_delete,
+        example="versions delete v1 --model titanic --quiet",
+    ),
 )

@@ -1,4 +1,4 @@
-"""The resources of `ml` v1 as the command line uses them: jobs, models, versions, operations, predictions.
+"""The resources of `ml` v1 as the command line uses them: jobs, models, versions, operations and more.
 
 Resources are the API's own JSON objects; nothing is renamed on the way.
 """
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
-from mlengine.client.http import Connection, Json, read
+from mlengine.client.http import Connection, Json
 from mlengine.errors import DeadlineExceeded, Internal
 
 _PAGE = 100
@@ -45,6 +45,11 @@ class Api:
         """Submit `job`, which carries `jobId`; the job as accepted. Raises AlreadyExists, InvalidArgument."""
         return self.connection.call("POST", f"/{self.parent}/jobs", body=job)
 
+    def update_job(self, job_id: str, body: Json, *, mask: str) -> Json:
+        """Change the fields that `mask` names; the job. Raises NotFound, InvalidArgument."""
+        path = f"/{self.parent}/jobs/{_part(job_id)}"
+        return self.connection.call("PATCH", path, query={"updateMask": mask}, body=body)
+
     def cancel_job(self, job_id: str) -> None:
         """Ask for the end of a job; a finished one stays as it is. Raises NotFound."""
         self.connection.call("POST", f"/{self.parent}/jobs/{_part(job_id)}:cancel", body={})
@@ -63,6 +68,11 @@ class Api:
         """Create the model that `body` names. Raises AlreadyExists, InvalidArgument."""
         return self.connection.call("POST", f"/{self.parent}/models", body=body)
 
+    def update_model(self, model: str, body: Json, *, mask: str) -> Json:
+        """The operation that changes the fields that `mask` names. Raises NotFound, InvalidArgument."""
+        path = f"/{self.parent}/models/{_part(model)}"
+        return self.connection.call("PATCH", path, query={"updateMask": mask}, body=body)
+
     def delete_model(self, model: str) -> Json:
         """The operation that deletes a model. Raises NotFound, FailedPrecondition when versions are left."""
         return self.connection.call("DELETE", f"/{self.parent}/models/{_part(model)}")
@@ -78,6 +88,11 @@ class Api:
     def create_version(self, model: str, body: Json) -> Json:
         """The operation that creates the version `body` names. Raises NotFound, AlreadyExists."""
         return self.connection.call("POST", f"/{self.parent}/models/{_part(model)}/versions", body=body)
+
+    def update_version(self, model: str, version: str, body: Json, *, mask: str) -> Json:
+        """The operation that changes the fields that `mask` names. Raises NotFound, InvalidArgument."""
+        path = self._version_path(model, version)
+        return self.connection.call("PATCH", path, query={"updateMask": mask}, body=body)
 
     def delete_version(self, model: str, version: str) -> Json:
         """The operation that deletes a version. Raises NotFound, FailedPrecondition for a default one."""
@@ -95,7 +110,11 @@ class Api:
 
     def operation(self, operation: str) -> Json:
         """One operation, by its id or its whole name. Raises NotFound."""
-        return self.connection.call("GET", f"/{self.parent}/operations/{_part(operation.rpartition('/')[2])}")
+        return self.connection.call("GET", self._operation_path(operation))
+
+    def cancel_operation(self, operation: str) -> None:
+        """Ask for the end of an operation, by its id or its whole name. Raises NotFound."""
+        self.connection.call("POST", self._operation_path(operation) + ":cancel", body={})
 
     def wait(
         self,
@@ -127,24 +146,42 @@ class Api:
             operation = self.operation(operation["name"])
         return operation
 
+    # Locations
+
+    def locations(self, *, limit: int | None = None) -> Iterator[Json]:
+        """The places where work is done, each with what it can do."""
+        return self._pages(f"{self.parent}/locations", "locations", limit)
+
+    def location(self, location: str) -> Json:
+        """One location, by its id. Raises NotFound."""
+        return self.connection.call("GET", f"/{self.parent}/locations/{_part(location)}")
+
     # Predictions
 
     def predict(self, model: str, version: str, body: Json) -> Json:
-        """Send a prediction body; `version` may be empty for the default one.
+        """Send a prediction body; `version` may be empty for the default one. Raises as `explain`."""
+        return self._answer(model, version, "predict", body)
+
+    def explain(self, model: str, version: str, body: Json) -> Json:
+        """Ask for predictions and what they rest on; `version` may be empty for the default one.
 
         Raises:
             Internal: the answer is no JSON object.
             Problem: the server's refusal. A 200 that holds `error` is an answer and is returned.
         """
+        return self._answer(model, version, "explain", body)
+
+    # Ways
+
+    def _answer(self, model: str, version: str, verb: str, body: Json) -> Json:
         path = self._version_path(model, version) if version else f"/{self.parent}/models/{_part(model)}"
-        response = self.connection.send(
+        content = self.connection.fetch(
             "POST",
-            path + ":predict",
+            f"{path}:{verb}",
             headers={"Content-Type": "application/json"},
             body=json.dumps(body, ensure_ascii=False).encode(),
             timeout=_PREDICT_SECONDS,
         )
-        content = read(response)
         try:
             value = json.loads(content)
         except ValueError:
@@ -154,7 +191,8 @@ class Api:
             raise Internal(f"No JSON object could be decoded from the HTTP response body: {shown}")
         return value
 
-    # Ways
+    def _operation_path(self, operation: str) -> str:
+        return f"/{self.parent}/operations/{_part(operation.rpartition('/')[2])}"
 
     def _version_path(self, model: str, version: str) -> str:
         return f"/{self.parent}/models/{_part(model)}/versions/{_part(version)}"

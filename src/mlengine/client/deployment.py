@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlengine.client.api import Api
@@ -13,7 +13,7 @@ from mlengine.client.submission import read_yaml
 from mlengine.errors import AlreadyExists, InvalidArgument, NotFound
 from mlengine.names import ObjectUrl, check_bucket
 
-# What gcloud lets a version's --config file hold.
+# What gcloud lets a version's --config file hold, and what its beta commands allow besides.
 _ALLOWED = (
     "autoScaling",
     "deploymentUri",
@@ -28,22 +28,32 @@ _ALLOWED = (
     "runtimeVersion",
     "serviceAccount",
 )
+_ALLOWED_IN_BETA = ("container", "routes")
 _MOST_FILES = 1000
 
 
-def read_config(path: str) -> Json:
-    """A Version from a YAML or JSON file. Raises InvalidArgument, also for fields that no version has."""
+def read_config(path: str, *, track: str = "") -> Json:
+    """A Version from a YAML or JSON file. Raises InvalidArgument, also for fields that no version has.
+
+    Args:
+        track: "beta" or "alpha" where more fields are allowed.
+    """
     value = read_yaml(path, "--config")
-    unknown = sorted(value.keys() - set(_ALLOWED))
-    if unknown:
-        raise InvalidArgument(
-            f"Invalid fields [{', '.join(unknown)}] in configuration file [{path}]. "
-            f"Allowed fields: [{', '.join(_ALLOWED)}]"
-        )
+    check_fields(value, sorted((*_ALLOWED, *(_ALLOWED_IN_BETA if track else ()))), path)
     for name in ("runtimeVersion", "pythonVersion"):
         if isinstance(value.get(name), float | int):  # `runtimeVersion: 1.15` is a number in YAML
             value[name] = str(value[name])
     return value
+
+
+def check_fields(value: Json, allowed: Sequence[str], path: str) -> None:
+    """See that a file holds nothing but fields that are allowed in it. Raises InvalidArgument."""
+    unknown = sorted(value.keys() - set(allowed))
+    if unknown:
+        raise InvalidArgument(
+            f"Invalid fields [{', '.join(unknown)}] in configuration file [{path}]. "
+            f"Allowed fields: [{', '.join(allowed)}]"
+        )
 
 
 def create(
@@ -70,7 +80,7 @@ def create(
         NotFound: the model or a bucket is missing.
     """
     origin = str(body.get("deploymentUri") or "")
-    if not origin:
+    if not origin and not body.get("container"):
         raise InvalidArgument(
             "argument --origin: Must be specified.",
             hint="The folder of the exported model: gs://... or local.",
@@ -81,7 +91,7 @@ def create(
         raise NotFound(
             problem.message, hint=f"Make the model first: mlengine models create {model}"
         ) from None
-    if not origin.startswith("gs://"):
+    if origin and not origin.startswith("gs://"):
         body = body | {"deploymentUri": _upload(api, storage, Path(origin), staging_bucket, say)}
     return api.create_version(model, body)
 

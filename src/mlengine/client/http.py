@@ -24,6 +24,7 @@ from mlengine.errors import (
     PermissionDenied,
     Problem,
     ResourceExhausted,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -32,12 +33,6 @@ Body = bytes | IO[bytes] | Iterable[bytes]
 
 # An idle connection older than this may have been closed by the other side: open a new one.
 _IDLE_SECONDS = 2.0
-
-
-class Unauthenticated(Problem):
-    """The server wants to know who is calling."""
-
-    status = "UNAUTHENTICATED"
 
 
 class Unimplemented(Problem):
@@ -86,11 +81,22 @@ class Connection:
     Args:
         endpoint: "http://HOST:PORT", without a final slash.
         trace: Called with a line per request and answer, for `--verbosity debug`.
+        log: Called with requests and answers in full, for `--log-http`.
+        authorization: Value of the header that says who is calling; "" for nobody.
     """
 
-    def __init__(self, endpoint: str, *, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        trace: Callable[[str], None] | None = None,
+        log: Callable[[str], None] | None = None,
+        authorization: str = "",
+    ) -> None:
         self.endpoint = endpoint
         self._trace = trace
+        self._log = log
+        self._authorization = authorization
         self._open: HTTPConnection | None = None
         self._used = 0.0
 
@@ -114,8 +120,7 @@ class Connection:
         """
         raw = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json; charset=UTF-8"} if raw is not None else {}
-        response = self.send(verb, path, query=query, headers=headers, body=raw, timeout=timeout)
-        content = read(response)
+        content = self.fetch(verb, path, query=query, headers=headers, body=raw, timeout=timeout)
         if not content.strip():
             return {}
         try:
@@ -127,6 +132,24 @@ class Connection:
                 hint="Check --endpoint (MLENGINE_ENDPOINT).",
             ) from None
         return value if isinstance(value, dict) else {"value": value}
+
+    def fetch(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = 60.0,
+    ) -> bytes:
+        """The whole body of the answer to one request. Raises Problem as `call`."""
+        content = read(self.send(verb, path, query=query, headers=headers, body=body, timeout=timeout))
+        if self._log:
+            from mlengine.client.http_log import show_body
+
+            show_body(self._log, content)
+        return content
 
     def send(
         self,
@@ -154,7 +177,12 @@ class Connection:
             self._trace(f"{verb} {self.endpoint}{target} -> {response.status}")
         if response.status < 300 or response.status in accepted:
             return response
-        raise problem(response.status, response.reason, read(response))
+        content = read(response)
+        if self._log:
+            from mlengine.client.http_log import show_body
+
+            show_body(self._log, content)
+        raise problem(response.status, response.reason, content)
 
     def close(self) -> None:
         """Give the socket back; a later request opens another."""
@@ -167,8 +195,15 @@ class Connection:
     ) -> HTTPResponse:
         headers.setdefault("Accept-Encoding", "identity")
         headers.setdefault("User-Agent", "mlengine-cli")
+        if self._authorization:
+            headers.setdefault("Authorization", self._authorization)
         kept = self._open is not None and time.monotonic() - self._used < _IDLE_SECONDS
         connection = self._connected(kept=kept, timeout=timeout)
+        if self._log:
+            from mlengine.client import http_log
+
+            self._log(http_log.request_text(verb, self.endpoint + target, headers, body))
+        began = time.monotonic()
         try:
             connection.request(verb, target, body=body, headers=headers)
             response = connection.getresponse()
@@ -187,6 +222,9 @@ class Connection:
                 hint="If it was stopped or restarted, try again: mlengine server status",
             ) from error
         self._used = time.monotonic()
+        if self._log:
+            shown = dict(response.headers.items())
+            self._log(http_log.response_text(response.status, shown, self._used - began))
         return response
 
     def _connected(self, *, kept: bool, timeout: float) -> HTTPConnection:

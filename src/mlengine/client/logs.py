@@ -56,12 +56,27 @@ class Place:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The pause between two looks at a log: short after a line, growing while nothing comes."""
+
+    first_seconds: float = 0.5
+    longest_seconds: float = 2.0
+
+    def after_nothing(self, seconds: float) -> float:
+        """The pause that follows one of `seconds` in which nothing came."""
+        return min(seconds * 1.25, self.longest_seconds)
+
+
+_EASY = Pace()
+
+
 def follow(
     api: Api,
     job_id: str,
     *,
     task: str = "",
-    poll_seconds: float = 0.5,
+    pace: Pace = _EASY,
     notify: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Json]:
@@ -69,6 +84,7 @@ def follow(
 
     Args:
         task: Only the lines of this task ("master-replica-0").
+        pace: How long to wait between two looks.
         notify: Told in a sentence when the server is away and when it is back.
 
     Raises:
@@ -77,12 +93,15 @@ def follow(
     """
     place = Place()
     away_since = 0.0
+    pause = pace.first_seconds
     while True:
+        pause = pace.after_nothing(pause)
         try:
             # Asked before the entries are read: what a finished job wrote is then all there.
             over = bool(api.job(job_id).get("endTime"))
             for entry in entries(api, job_id, place.after, task=task):
                 if place.passed(entry):
+                    pause = pace.first_seconds
                     yield entry
         except Unavailable:
             if not away_since:
@@ -96,11 +115,22 @@ def follow(
                 notify("The server answers again.")
             if over:
                 return
-        sleep(poll_seconds)
+        sleep(pause)
 
 
 def entries(api: Api, job_id: str, after: str, *, task: str = "") -> Iterator[Json]:
     """All entries that fit the filter term `after`, oldest first."""
+    body = query(api.project, job_id, after, task=task)
+    while True:
+        page = api.connection.call("POST", "/v2/entries:list", body=body)
+        yield from page.get("entries", [])
+        if not page.get("nextPageToken"):
+            return
+        body["pageToken"] = page["nextPageToken"]
+
+
+def query(project: str, job_id: str, after: str, *, task: str = "") -> Json:
+    """The body that asks `/v2/entries:list` for the first page of a job's entries."""
     terms = [
         '(resource.type="ml_job" OR resource.type="cloudml_job")',
         f"resource.labels.job_id={json.dumps(job_id)}",
@@ -109,18 +139,12 @@ def entries(api: Api, job_id: str, after: str, *, task: str = "") -> Iterator[Js
     if task:
         quoted = json.dumps(task)
         terms.append(f"(resource.labels.task_name={quoted} OR labels.task_name={quoted})")
-    body: Json = {
+    return {
         "filter": " AND ".join(terms),
         "orderBy": "timestamp asc",
         "pageSize": _PAGE,
-        "resourceNames": [f"projects/{api.project}"],
+        "resourceNames": [f"projects/{project}"],
     }
-    while True:
-        page = api.connection.call("POST", "/v2/entries:list", body=body)
-        yield from page.get("entries", [])
-        if not page.get("nextPageToken"):
-            return
-        body["pageToken"] = page["nextPageToken"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Running:
     version: str
     tls_port: int = 0
     ca_file: str = ""
+    auth: str = ""
 
     @property
     def endpoint(self) -> str:
@@ -80,6 +81,7 @@ def _record(data_dir: Path) -> Running | None:
             version=str(facts.get("version", "")),
             tls_port=int(facts.get("tlsPort", 0)),
             ca_file=str(facts.get("caFile", "")),
+            auth=str(facts.get("auth", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -63,8 +63,10 @@ def submit(api: Api, storage: Storage, request: Request, *, now: datetime, voice
         AlreadyExists: the job id was used before.
     """
     training = _training(request)
-    module = training.get("pythonModule")
-    if not module:
+    module = training.get("pythonModule") or ""
+    master = training.get("masterConfig")
+    image = master.get("imageUri") if isinstance(master, dict) else ""
+    if not module and not image:
         raise InvalidArgument(
             "argument --module-name: Must be specified.", hint="For example: --module-name trainer.task"
         )
@@ -81,12 +83,12 @@ def submit(api: Api, storage: Storage, request: Request, *, now: datetime, voice
         built = _pack(request.package_path, Path(scratch), voice) if request.package_path else None
         files = [*(built.files if built else ()), *given]
         remote = [name for name in request.packages if name.startswith("gs://")]
-        if not files and not remote and not training.get("packageUris"):
+        if not image and not files and not remote and not training.get("packageUris"):
             raise InvalidArgument(
                 "Non-custom jobs must have packages.",
                 hint="Name the trainer's folder: --package-path trainer/",
             )
-        if files and not remote and not training.get("packageUris"):
+        if module and files and not remote and not training.get("packageUris"):
             preflight.check_module(
                 module, files, package=request.package_path, own_setup=bool(built and built.own_setup)
             )
@@ -102,7 +104,7 @@ def submit(api: Api, storage: Storage, request: Request, *, now: datetime, voice
     job = {key: value for key, value in request.config.items() if key != "trainingInput"}
     job |= {"jobId": job_id, "trainingInput": training}
     if request.labels:
-        job["labels"] = {**job.get("labels", {}), **request.labels}
+        job["labels"] = {**(job.get("labels") or {}), **request.labels}
     return api.create_job(job)
 
 
@@ -144,15 +146,16 @@ def read_yaml(path: str, flag: str) -> Json:
 def _training(request: Request) -> Json:
     # The API takes both spellings; one of them lets a flag win over the file.
     given = request.config.get("trainingInput", {})
-    training: dict[str, Any] = {re.sub(r"_([a-z])", lambda m: m[1].upper(), k): v for k, v in given.items()}
+    training: dict[str, Any] = _camel(given)
     # A number in YAML where the API has text: `runtimeVersion: 1.15`.
     for name in ("runtimeVersion", "pythonVersion"):
         if isinstance(training.get(name), float | int):
             training[name] = str(training[name])
-    training |= request.settings
+    training = over(training, request.settings)
     if request.args is not None:
         training["args"] = list(request.args)
     training.setdefault("region", DEFAULT_REGION)
+    training.setdefault("enableWebAccess", False)  # sent in any case, as gcloud does
     if training.get("scaleTier") == "CUSTOM" and not training.get("masterType"):
         raise InvalidArgument(
             "--master-machine-type is required if scale-tier is set to `CUSTOM`.",
@@ -161,10 +164,28 @@ def _training(request: Request) -> Json:
     return training
 
 
+def _camel(value: Any) -> Any:
+    """The same with the keys of all its mappings in camelCase."""
+    if isinstance(value, list):
+        return [_camel(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {re.sub(r"_([a-z])", lambda m: m[1].upper(), key): _camel(inner) for key, inner in value.items()}
+
+
+def over(lower: Json, upper: Json) -> Json:
+    """`lower` with the fields of `upper` over it, also within fields that both have."""
+    merged = dict(lower)
+    for name, value in upper.items():
+        below = merged.get(name)
+        merged[name] = over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
 def _job_id(wanted: str, module: str, now: datetime) -> str:
     if wanted != "auto":
         return wanted
-    return f"{re.sub(r'[^A-Za-z0-9]', '_', module)}_{now:%Y%m%d_%H%M%S}"
+    return f"{re.sub(r'[^A-Za-z0-9]', '_', module) or 'job'}_{now:%Y%m%d_%H%M%S}"
 
 
 def _job_dir(text: object, voice: Voice) -> ObjectUrl | None:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlengine.client.local_cluster import config
 from mlengine.client.packaging import SKIPPED
 from mlengine.client.preflight import check_source
 from mlengine.errors import FailedPrecondition, InvalidArgument, nearest
@@ -52,16 +53,9 @@ def run(
     Raises:
         FailedPrecondition: the Python cannot be started.
     """
-    config = {
-        "job": {"job_name": module, "args": list(args)},
-        "task": {},
-        "cluster": {},
-        "environment": "cloud",
-    }
+    variables = {**environment, "TF_CONFIG": config(module, args, None, "", 0)}
     try:
-        child = subprocess.Popen(
-            [python, "-m", module, *args], cwd=folder, env={**environment, "TF_CONFIG": json.dumps(config)}
-        )
+        child = subprocess.Popen([python, "-m", module, *args], cwd=folder, env=variables)
     except OSError as error:
         raise FailedPrecondition(f"{python} cannot be started: {error.strerror}.") from None
     # Ctrl-C reaches the trainer as well: how that ends is for the trainer to say.

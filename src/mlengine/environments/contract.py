@@ -31,11 +31,15 @@ class Access:
         token: The job's own; by it the proxy knows the job.
         roots: File of the authorities to trust, ours among them.
         boto_config: gsutil's settings.
+        key_file: A service account's key, for Google's libraries; None for none.
+        required: Whether the server answers nobody without the token.
     """
 
     token: str
     roots: Path
     boto_config: Path
+    key_file: Path | None = None
+    required: bool = False
 
 
 def trainer_environment(
@@ -83,6 +87,8 @@ def trainer_environment(
         )
     env |= {"HOME": str(home), "TMPDIR": str(temporary)}
     env |= storage_variables(storage_endpoint, project=project)
+    if access and access.required:
+        env |= _token_in_url(storage_endpoint, access.token)
     env |= {
         "TF_CONFIG": json.dumps(
             _tf_config(
@@ -139,6 +145,16 @@ def storage_variables(endpoint: str, *, project: str) -> dict[str, str]:
     }
 
 
+def _token_in_url(endpoint: str, token: str) -> dict[str, str]:
+    """For clients that look for no key where `STORAGE_EMULATOR_HOST` is set: they send what it holds."""
+    return {
+        "STORAGE_EMULATOR_HOST": endpoint.replace("://", f"://job:{quote(token)}@", 1),
+        # gcsfs would find the key file, too, and refuse to send both.
+        "FSSPEC_GS_TOKEN": "anon",
+        "FSSPEC_GCS_TOKEN": "anon",
+    }
+
+
 def gsutil_settings(*, host: str, tls_port: int, roots: Path, project: str, state: Path) -> str:
     """gsutil's file of settings, by which `gs://` means our storage.
 
@@ -177,6 +193,7 @@ def _access_variables(
         ),
         "GOOGLE_AUTH_TOKEN_FOR_TESTING": access.token,  # else TensorFlow seeks a metadata server
         "BOTO_CONFIG": str(access.boto_config),
+        **({"GOOGLE_APPLICATION_CREDENTIALS": str(access.key_file)} if access.key_file else {}),
     }
 
 

@@ -154,6 +154,18 @@ class JobRequest:
     labels: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobChange:
+    """What a patch asks of a job; None leaves a thing as it is.
+
+    Attributes:
+        generation: The one that the client knows; None if it did not say.
+    """
+
+    labels: dict[str, str] | None = None
+    generation: int | None = None
+
+
 def machine_notes(training: TrainingInput, *, cpus: int, memory: float) -> tuple[str, ...]:
     """What a user should know about the machine that was asked for and the one that is here.
 

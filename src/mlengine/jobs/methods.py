@@ -3,47 +3,105 @@
 from __future__ import annotations
 
 from mlengine.jobs.service import JobService
-from mlengine.jobs.wire import request_from_json, to_json
+from mlengine.jobs.wire import (
+    FILTERED,
+    KEPT,
+    PATCHED,
+    change_from_json,
+    request_from_json,
+    to_json,
+)
 from mlengine.names import JobName
-from mlengine.web.method import Call, Json, Method
-from mlengine.web.pages import paged
+from mlengine.web.fields import nothing
+from mlengine.web.masks import UPDATE_MASK, update_mask
+from mlengine.web.method import Call, Json, Method, Reply
+from mlengine.web.pages import FILTER, PAGING, paged
+from mlengine.web.warnings import with_warnings
 
 _JOBS = "/v1/projects/{project}/jobs"
+_JOB = _JOBS + "/{job}"
 
 
 def methods(service: JobService) -> list[Method]:
     """The rows of `ml.projects.jobs`."""
 
-    def create(call: Call) -> Json:
-        job = service.submit(request_from_json(call.path["project"], call.json()))
-        return to_json(job)
+    def create(call: Call) -> Json | Reply:
+        warnings: list[str] = []
+        request = request_from_json(call.path["project"], call.json(), warnings=warnings)
+        return with_warnings(to_json(service.submit(request)), warnings)
 
     def get(call: Call) -> Json:
         job, position = service.get(_name(call))
         return to_json(job, position=position)
 
     def list_(call: Call) -> Json:
+        project = call.path["project"]
         return paged(
             call.query,
             kind="jobs",
-            fetch=lambda after, limit: service.page(call.path["project"], after=after, limit=limit),
-            key=lambda job: job.uid,
-            render=to_json,
+            within=project,
+            fields=FILTERED,
+            fetch=lambda after, limit: service.page(project, after=after, limit=limit),
+            key=lambda found: found[0].uid,
+            render=lambda found: to_json(found[0], position=found[1]),
         )
 
+    def patch(call: Call) -> Json:
+        mask = update_mask(call.query, allowed=PATCHED, refused=KEPT)
+        job, position = service.patch(_name(call), change_from_json(call.json(), mask))
+        return to_json(job, position=position)
+
     def cancel(call: Call) -> Json:
+        nothing(call.json())
         service.cancel(_name(call))
         return {}
 
-    rows = [
-        ("create", "POST", _JOBS, create, "Submit a job."),
-        ("get", "GET", _JOBS + "/{job}", get, "How a job stands."),
-        ("list", "GET", _JOBS, list_, "The jobs of a project, newest first, a page at a time."),
-        ("cancel", "POST", _JOBS + "/{job}:cancel", cancel, "End a job early."),
-    ]
     return [
-        Method(id=f"ml.projects.jobs.{id_}", verb=verb, path=path, handler=handler, summary=summary)
-        for id_, verb, path, handler, summary in rows
+        Method(
+            id="ml.projects.jobs.create",
+            verb="POST",
+            path=_JOBS,
+            handler=create,
+            summary="Submit a job.",
+            request="Job",
+            response="Job",
+        ),
+        Method(
+            id="ml.projects.jobs.get",
+            verb="GET",
+            path=_JOB,
+            handler=get,
+            summary="How a job stands.",
+            response="Job",
+        ),
+        Method(
+            id="ml.projects.jobs.list",
+            verb="GET",
+            path=_JOBS,
+            handler=list_,
+            summary="The jobs of a project, newest first, a page at a time.",
+            response="ListJobsResponse",
+            parameters=(FILTER, *PAGING),
+        ),
+        Method(
+            id="ml.projects.jobs.patch",
+            verb="PATCH",
+            path=_JOB,
+            handler=patch,
+            summary="Change a job's labels.",
+            request="Job",
+            response="Job",
+            parameters=(UPDATE_MASK,),
+        ),
+        Method(
+            id="ml.projects.jobs.cancel",
+            verb="POST",
+            path=_JOB + ":cancel",
+            handler=cancel,
+            summary="End a job early.",
+            request="CancelJobRequest",
+            response="Empty",
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What can be done with jobs: submit, look, cancel. The loop does what takes time."""
+"""What can be done with jobs: submit, look, label, cancel. The loop does what takes time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import replace
 from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.environments import resolve
-from mlengine.errors import FailedPrecondition
+from mlengine.errors import Conflict, FailedPrecondition
 from mlengine.jobs import store
-from mlengine.jobs.domain import FINAL, Job, JobRequest, State, machine_notes
+from mlengine.jobs.domain import FINAL, Job, JobChange, JobRequest, State, machine_notes
 from mlengine.names import JobName, ObjectUrl
 
 
@@ -80,10 +80,30 @@ class JobService:
             job = store.get(db, name)
             return job, store.queue_position(db, job) if job.state is State.QUEUED else 0
 
-    def page(self, project: str, *, after: str, limit: int) -> list[Job]:
-        """Jobs, newest first, past the one whose uid is `after`."""
+    def page(self, project: str, *, after: str, limit: int) -> list[tuple[Job, int]]:
+        """Jobs, newest first, past the one whose uid is `after`; each with its place in the queue."""
         with self._database.read() as db:
-            return store.page(db, project, after=after, limit=limit)
+            found = store.page(db, project, after=after, limit=limit)
+            places = store.queue_positions(db) if any(job.state is State.QUEUED for job in found) else {}
+            return [(job, places.get(job.uid, 0)) for job in found]
+
+    def patch(self, name: JobName, change: JobChange) -> tuple[Job, int]:
+        """Change a job's labels, in whatever state it is.
+
+        Raises:
+            Conflict: it is not the one that the client knew.
+        """
+        with self._database.begin() as db:
+            job = store.get(db, name, lock=True)
+            if change.generation not in (None, job.generation):
+                raise Conflict(
+                    f"Job '{name.job}' has changed since its etag was read; it is {job.state} now.",
+                    hint="Read it again, and send the etag it has now.",
+                    field="etag",
+                )
+            if change.labels is not None and change.labels != job.labels:
+                job = store.save(db, replace(job, labels=change.labels))
+            return job, store.queue_position(db, job) if job.state is State.QUEUED else 0
 
     def cancel(self, name: JobName) -> None:
         """Ask for the end. The loop does the killing; this only says so. A finished job stays as it is."""

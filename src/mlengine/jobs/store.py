@@ -109,6 +109,13 @@ def queue_position(db: Connection, job: Job) -> int:
     return int(db.execute(select(func.count()).select_from(JOBS).where(ahead)).scalar_one()) + 1
 
 
+def queue_positions(db: Connection) -> dict[str, int]:
+    """The places of all QUEUED jobs in the queue, from 1, by their uids."""
+    query = select(JOBS.c.uid).where(JOBS.c.state == State.QUEUED.value)
+    ordered = db.execute(query.order_by(JOBS.c.created, JOBS.c.uid)).scalars()
+    return {str(uid): place for place, uid in enumerate(ordered, 1)}
+
+
 def _next_free(db: Connection, name: JobName) -> str:
     # Counting goes on from the id's own number: train_7 gives train_8, train gives train_2.
     match = _NUMBER.search(name.job)

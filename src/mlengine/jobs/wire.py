@@ -13,11 +13,13 @@ from mlengine.jobs.domain import (
     MACHINES,
     SCALE_TIERS,
     Job,
+    JobChange,
     JobRequest,
     State,
     TrainingInput,
 )
 from mlengine.names import JobName, ObjectUrl
+from mlengine.web.conditions import Kind
 from mlengine.web.fields import Fields, etag
 
 _OUTPUT_ONLY = (
@@ -26,6 +28,7 @@ _OUTPUT_ONLY = (
     "errorMessage",
     "etag",
     "jobPosition",
+    "predictionOutput",
     "startTime",
     "state",
     "trainingOutput",
@@ -41,7 +44,6 @@ _LATER = (
     "parameterServerConfig",
     "parameterServerCount",
     "serviceAccount",
-    "useChiefInTfConfig",
     "workerConfig",
     "workerCount",
 )
@@ -50,15 +52,43 @@ _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 
-def request_from_json(project: str, body: Mapping[str, Any]) -> JobRequest:
+# What a filter of the list may ask for.
+FILTERED: Mapping[str, Kind] = {
+    "jobId": "text",
+    "state": tuple(State),
+    "createTime": "time",
+    "startTime": "time",
+    "endTime": "time",
+    "errorMessage": "text",
+    "labels": "map",
+    "jobPosition": "number",
+    "trainingInput.jobDir": "text",
+    "trainingInput.masterType": "text",
+    "trainingInput.pythonModule": "text",
+    "trainingInput.pythonVersion": "text",
+    "trainingInput.region": "text",
+    "trainingInput.runtimeVersion": "text",
+    "trainingInput.scaleTier": "text",
+}
+PATCHED = ("labels", "etag")
+_SUBMITTED = "what was submitted does not change. Submit another job."
+KEPT = dict.fromkeys(("jobId", "trainingInput", "predictionInput"), _SUBMITTED)
+
+
+def request_from_json(
+    project: str, body: Mapping[str, Any], *, warnings: list[str] | None = None
+) -> JobRequest:
     """The Job of a create request.
+
+    Args:
+        warnings: Gets what the answer should say about fields without effect.
 
     Raises:
         InvalidArgument: naming the field at fault.
     """
-    fields = Fields(body, path="job")
+    fields = Fields(body, path="job", warnings=warnings)
     fields.ignore(*_OUTPUT_ONLY)
-    fields.absent("predictionInput", "predictionOutput")
+    fields.absent("predictionInput")
     name = JobName.of(project, fields.text("jobId"))
     labels = fields.labels("labels")
     training = fields.inner("trainingInput")
@@ -66,6 +96,21 @@ def request_from_json(project: str, body: Mapping[str, Any]) -> JobRequest:
     if training is None:
         raise InvalidArgument("The job has no trainingInput.", field="job.training_input")
     return JobRequest(name=name, training=_training(training), labels=labels)
+
+
+def change_from_json(body: Mapping[str, Any], mask: frozenset[str]) -> JobChange:
+    """What a patch asks of a job; fields outside of `mask` may come along.
+
+    Raises:
+        InvalidArgument: naming the field at fault.
+    """
+    fields = Fields(body, path="job")
+    fields.ignore(*(name for name in _OUTPUT_ONLY if name != "etag"))
+    fields.ignore("jobId", "trainingInput", "predictionInput")
+    generation = fields.etag()
+    labels = fields.labels("labels")
+    fields.done()
+    return JobChange(labels=labels if "labels" in mask else None, generation=generation)
 
 
 def _training(fields: Fields) -> TrainingInput:
@@ -86,9 +131,11 @@ def _training(fields: Fields) -> TrainingInput:
         master_type=_machine(fields, "masterType"),
         max_running_seconds=_running_time(fields.inner("scheduling")),
     )
-    # Types of replicas whose count is 0 (it is refused otherwise): known, and without effect by design.
+    # Types of replicas whose count is 0: it is refused otherwise.
     for name in ("workerType", "parameterServerType", "evaluatorType"):
-        _machine(fields, name)
+        if _machine(fields, name):
+            fields.warn(name, "has no effect: there is no such replica")
+    fields.unused("useChiefInTfConfig", "has no effect without a container")
     fields.done()
     _check(training, fields)
     return training

@@ -1,41 +1,18 @@
-"""The part of the Logging query language that clients of jobs use.
-
-filter     = term { ["AND"] term }          side by side means AND
-term       = factor { "OR" factor }         OR binds closer than AND, as in Google's
-factor     = ["NOT" | "-"] ("(" filter ")" | comparison)
-comparison = field ("=" | "!=" | ">" | ">=" | "<" | "<=" | ":") value
-"""
+"""What filters of log entries mean, and imply about times and jobs. The grammar is that of `web.filter`."""
 
 from __future__ import annotations
 
-import operator
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from mlengine.clock import from_text
-from mlengine.errors import InvalidArgument, nearest
 from mlengine.logs.domain import FIRST, LAST, SEVERITIES, Entry
+from mlengine.web.filter import ORDERS, parse
 
-_LONGEST, _DEEPEST = 20_000, 50
-_SPACE = re.compile(r"(?:\s+|--[^\n]*)*")
-_WORD = re.compile(r"(AND|OR|NOT)(?![\w.])")
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_FIELD = re.compile(r'[A-Za-z_]\w*(?:\.(?:[A-Za-z_]\w*|"[^"\\]*"))*')
-_OPERATOR = re.compile(r"<=|>=|!=|=|<|>|:")
-_BARE = re.compile(r'[^\s()"]+')
 _TICK = timedelta(microseconds=1)
 
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _TEXTS: dict[str, Callable[[Entry], str]] = {
     "resource.type": lambda _: "ml_job",
     "resource.labels.job_id": lambda entry: entry.job.job,
@@ -76,7 +53,7 @@ class _Time:
     moment: datetime
 
     def match(self, entry: Entry) -> bool:
-        return _ORDERS[self.order](entry.time, self.moment)
+        return ORDERS[self.order](entry.time, self.moment)
 
     def span(self) -> tuple[datetime, datetime]:
         low = self.moment if self.order in ("=", ">", ">=") else FIRST
@@ -93,7 +70,7 @@ class _Severity:
     level: int
 
     def match(self, entry: Entry) -> bool:
-        return _ORDERS[self.order](SEVERITIES[entry.severity], self.level)
+        return ORDERS[self.order](SEVERITIES[entry.severity], self.level)
 
     def span(self) -> tuple[datetime, datetime]:
         return FIRST, LAST
@@ -112,7 +89,7 @@ class _Text:
         found = _TEXTS[self.field](entry)
         if self.order == ":":
             return self.value.lower() in found.lower()
-        return _ORDERS[self.order](found, self.value)
+        return ORDERS[self.order](found, self.value)
 
     def span(self) -> tuple[datetime, datetime]:
         return FIRST, LAST
@@ -178,105 +155,39 @@ def parse_filter(text: str) -> Filter:
     Raises:
         InvalidArgument: naming the position and what is known.
     """
-    if len(text) > _LONGEST:
-        raise InvalidArgument(f"The filter is longer than {_LONGEST} characters.", field="filter")
-    parser = _Parser(text)
-    found = parser.conjunction(_DEEPEST)
-    if parser.left():
-        raise parser.wrong("a comparison, AND, OR or the end is expected")
-    return found
+    return parse(text, _Entries())
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
+class _Entries:
+    """Implements `mlengine.web.filter.Meaning` for log entries."""
 
-    def left(self) -> str:
-        """What follows, behind white space and comments."""
-        if match := _SPACE.match(self._text, self._at):
-            self._at = match.end()
-        return self._text[self._at : self._at + 1]
+    fields = _FIELDS
 
-    def conjunction(self, depth: int) -> Filter:
-        parts: list[Filter] = []
-        while self.left() not in ("", ")"):
-            if parts and self._take(_WORD, "AND") and self.left() in ("", ")"):
-                raise self.wrong("a comparison is expected after AND")
-            parts.append(self._disjunction(depth))
-        return parts[0] if len(parts) == 1 else _All(tuple(parts))
+    def field(self, spelled: str) -> str | None:
+        name = spelled.replace("labels.ml.googleapis.com/", "labels.")
+        return name if name in _FIELDS else None
 
-    def wrong(self, why: str, hint: str = "") -> InvalidArgument:
-        """An error at the present position."""
-        near = self._text[self._at : self._at + 30]
-        return InvalidArgument(
-            f"The filter cannot be read at character {self._at + 1} ('{near}'): {why}.",
-            hint=hint or f"Known fields: {', '.join(_FIELDS)}.",
-            field="filter",
-        )
+    def comparison(self, field: str, order: str, value: str) -> Filter:
+        if field == "timestamp":
+            try:
+                return _Time(_plain(order), from_text(value))
+            except ValueError:
+                raise ValueError("a time such as 2026-01-31T12:00:00Z is expected") from None
+        if field == "severity":
+            try:
+                return _Severity(_plain(order), _level(value))
+            except ValueError:
+                raise ValueError("a severity is expected", f"Severities: {', '.join(SEVERITIES)}.") from None
+        return _Text(field, order, value)
 
-    def _disjunction(self, depth: int) -> Filter:
-        parts = [self._factor(depth)]
-        while self.left() and self._take(_WORD, "OR"):
-            parts.append(self._factor(depth))
-        return parts[0] if len(parts) == 1 else _Any(tuple(parts))
+    def every(self, parts: tuple[Filter, ...]) -> Filter:
+        return _All(parts)
 
-    def _factor(self, depth: int) -> Filter:
-        if depth == 0:
-            raise self.wrong(f"it is nested more than {_DEEPEST} deep", "Write it with fewer parentheses.")
-        first = self.left()
-        if first == "-" or self._take(_WORD, "NOT"):
-            self._at += first == "-"
-            return _Not(self._factor(depth - 1))
-        if first != "(":
-            return self._comparison()
-        self._at += 1
-        inner = self.conjunction(depth - 1)
-        if inner == _All(()) or self.left() != ")":
-            raise self.wrong("a comparison or ')' is expected")
-        self._at += 1
-        return inner
+    def some(self, parts: tuple[Filter, ...]) -> Filter:
+        return _Any(parts)
 
-    def _comparison(self) -> Filter:
-        match = _FIELD.match(self._text, self._at)
-        name = match[0].replace('"', "").replace("labels.ml.googleapis.com/", "labels.") if match else ""
-        if not match or name not in _FIELDS:
-            raise self.wrong("a field is expected", nearest(name, _FIELDS))
-        self._at = match.end()
-        self.left()
-        order = _OPERATOR.match(self._text, self._at)
-        if not order:
-            raise self.wrong("an operator is expected", "Use one of = != > >= < <= :")
-        self._at = order.end()
-        self.left()
-        start = self._at
-        value = self._value()
-        try:
-            if name == "timestamp":
-                return _Time(_plain(order[0]), from_text(value))
-            if name == "severity":
-                return _Severity(_plain(order[0]), _level(value))
-        except ValueError:
-            self._at = start
-            kind = "a time such as 2026-01-31T12:00:00Z" if name == "timestamp" else "a severity"
-            raise self.wrong(f"{kind} is expected", f"Severities: {', '.join(SEVERITIES)}.") from None
-        return _Text(name, order[0], value)
-
-    def _value(self) -> str:
-        if match := _STRING.match(self._text, self._at):
-            self._at = match.end()
-            return re.sub(r"\\(.)", lambda escape: {"n": "\n", "t": "\t"}.get(escape[1], escape[1]), match[1])
-        if match := _BARE.match(self._text, self._at):
-            self._at = match.end()
-            return match[0]
-        raise self.wrong("a value is expected", 'Write it in double quotes: field="value".')
-
-    def _take(self, pattern: re.Pattern[str], word: str) -> bool:
-        match = pattern.match(self._text, self._at)
-        if not match or match[1] != word:
-            return False
-        self._at = match.end()
-        return True
+    def negated(self, part: Filter) -> Filter:
+        return _Not(part)
 
 
 def _plain(order: str) -> str:

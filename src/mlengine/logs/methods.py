@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from mlengine.logs.filter import parse_filter
@@ -10,8 +11,12 @@ from mlengine.logs.wire import entry_json, list_request, page_token
 from mlengine.web.method import Call, Json, Method
 
 
-def methods(service: LogService) -> list[Method]:
-    """The row of `logging.entries`."""
+def methods(service: LogService, project: Callable[[str], str] = lambda asked: asked) -> list[Method]:
+    """The row of `logging.entries`.
+
+    Args:
+        project: The id of the project that a request means; raises NotFound for one that is not there.
+    """
 
     def list_(call: Call) -> Json:
         request = list_request(call.json())
@@ -20,8 +25,8 @@ def methods(service: LogService) -> list[Method]:
         named = condition.jobs()
         jobs = [
             job
-            for project in request.projects
-            for job in service.jobs(project)
+            for asked in request.projects
+            for job in service.jobs(project(asked))
             if named is None or job.job in named
         ]
         found = service.search(

@@ -9,6 +9,16 @@ from enum import StrEnum
 from mlengine.errors import FailedPrecondition
 from mlengine.names import ModelName, ObjectUrl, OperationName, VersionName
 
+# Contracts, section 2: what serves online predictions, by its names old and new.
+MACHINE_TYPES = (
+    "mls1-c1-m2",
+    "mls1-c4-m2",
+    "mls1-c4-m4",
+    "mls1-highmem-1",
+    "mls1-highcpu-4",
+    *(f"n1-{kind}-{cpus}" for kind in ("standard", "highmem", "highcpu") for cpus in (2, 4, 8, 16, 32)),
+)
+
 
 class Framework(StrEnum):
     """Version.framework, as far as it can be named."""
@@ -32,6 +42,8 @@ class State(StrEnum):
     DELETING = "DELETING"
 
 
+# Update and delete are refused meanwhile.
+MOVING = frozenset({State.CREATING, State.DELETING})
 NEXT: dict[State, frozenset[State]] = {
     State.CREATING: frozenset({State.READY, State.FAILED}),
     State.READY: frozenset({State.DELETING}),
@@ -66,6 +78,7 @@ class Version:
         uid: Ours; names its folder and sockets, never used again by a later version of the same name.
         origin: The folder that the artefacts come from.
         runtime_version: As the user asked for it; empty if he did not.
+        machine_type: As the user asked for it; kept and shown, everything runs here.
         runtime: The runtime of our catalogue that serves it.
         operation: The operation that is creating or deleting it.
         error_message: Why it FAILED.
@@ -80,6 +93,7 @@ class Version:
     operation: OperationName
     runtime_version: str = ""
     python_version: str = ""
+    machine_type: str = ""
     description: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     state: State = State.CREATING
@@ -98,6 +112,20 @@ class Version:
             )
         return replace(self, state=to, error_message=error_message)
 
+    def must_rest(self, verb: str) -> None:
+        """Refuse to `verb` it while it is being made or taken away.
+
+        Raises:
+            FailedPrecondition: it is.
+        """
+        if self.state in MOVING:
+            raise FailedPrecondition(
+                f"Version {self.name.version} is {self.state}; it cannot be {verb} meanwhile.",
+                hint=f"Wait for operation {self.operation.operation}."
+                + (" Or cancel it." if self.state is State.CREATING else ""),
+                field="name",
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRequest:
@@ -108,8 +136,36 @@ class VersionRequest:
     framework: Framework | None = None
     runtime_version: str = ""
     python_version: str = ""
+    machine_type: str = ""
     description: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChange:
+    """What a patch asks of a model; None leaves a thing as it is.
+
+    Attributes:
+        stamp: What the client knows the model by; None if it did not say.
+    """
+
+    description: str | None = None
+    labels: dict[str, str] | None = None
+    default_version: str | None = None
+    stamp: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionChange:
+    """What a patch asks of a version; None leaves a thing as it is.
+
+    Attributes:
+        stamp: What the client knows the version by; None if it did not say.
+    """
+
+    description: str | None = None
+    labels: dict[str, str] | None = None
+    stamp: int | None = None
 
 
 _ARTEFACTS = {

@@ -1,104 +1,246 @@
-"""The URLs of models and versions."""
+"""The URLs of models and versions, and of predictions that no worker of the gateway answers."""
 
 from __future__ import annotations
 
 from mlengine.clock import Clock
+from mlengine.errors import FailedPrecondition, InvalidArgument
+from mlengine.models import wire
 from mlengine.models.service import ModelService
-from mlengine.models.wire import model_from_json, model_to_json, version_from_json, version_to_json
 from mlengine.names import ModelName, VersionName
 from mlengine.operations.wire import to_json as operation_to_json
-from mlengine.web.method import Call, Json, Method
-from mlengine.web.pages import paged
+from mlengine.web.fields import nothing
+from mlengine.web.masks import UPDATE_MASK, update_mask
+from mlengine.web.method import Call, Handler, Json, Method, Parameter, Reply
+from mlengine.web.pages import FILTER, PAGING, paged
+from mlengine.web.warnings import with_warnings
 
-_MODELS = "/v1/projects/{project}/models"
+_PROJECT = "/v1/projects/{project}"
+_MODELS = _PROJECT + "/models"
 _VERSIONS = _MODELS + "/{model}/versions"
+_MODEL, _VERSION = _MODELS + "/{model}", _VERSIONS + "/{version}"
+_LARGEST_PREDICTION = 64 << 20
 
 
 def methods(service: ModelService, clock: Clock) -> list[Method]:
-    """The rows of `ml.projects.models` and `ml.projects.models.versions`."""
+    """The rows of `ml.projects.models`, `ml.projects.models.versions`, and the two of predictions."""
+    return [*_model_rows(service, clock), *_version_rows(service), *_prediction_rows(service)]
 
-    def create_model(call: Call) -> Json:
-        model = model_from_json(call.path["project"], call.json(), clock())
-        return model_to_json(service.create_model(model), None)
 
-    def get_model(call: Call) -> Json:
-        return model_to_json(*service.get_model(_model(call)))
+def _model_rows(service: ModelService, clock: Clock) -> list[Method]:
+    def create(call: Call) -> Json:
+        model = wire.model_from_json(call.path["project"], call.json(), clock())
+        return wire.model_to_json(service.create_model(model), None)
 
-    def list_models(call: Call) -> Json:
+    def get(call: Call) -> Json:
+        return wire.model_to_json(*service.get_model(_model(call)))
+
+    def list_(call: Call) -> Json:
+        project = call.path["project"]
         return paged(
             call.query,
             kind="models",
-            fetch=lambda after, limit: service.page_models(call.path["project"], after=after, limit=limit),
+            within=project,
+            fields=wire.MODELS_FILTERED,
+            fetch=lambda after, limit: service.page_models(project, after=after, limit=limit),
             key=lambda found: found[0].name.model,
-            render=lambda found: model_to_json(*found),
+            render=lambda found: wire.model_to_json(*found),
         )
 
-    def delete_model(call: Call) -> Json:
+    def patch(call: Call) -> Json:
+        mask = update_mask(call.query, allowed=wire.MODEL_PATCHED, refused=wire.MODEL_KEPT)
+        name = _model(call)
+        change = wire.model_change_from_json(name, call.json(), mask)
+        return operation_to_json(service.patch_model(name, change))
+
+    def delete(call: Call) -> Json:
         return operation_to_json(service.delete_model(_model(call)))
 
-    def create_version(call: Call) -> Json:
-        return operation_to_json(service.create_version(version_from_json(_model(call), call.json())))
+    return [
+        _row("models.create", "POST", _MODELS, create, "Make a model.", request="Model", response="Model"),
+        _row("models.get", "GET", _MODEL, get, "A model and its default version.", response="Model"),
+        _row(
+            "models.list",
+            "GET",
+            _MODELS,
+            list_,
+            "The models of a project, a page at a time.",
+            response="ListModelsResponse",
+            parameters=(FILTER, *PAGING),
+        ),
+        _row(
+            "models.patch",
+            "PATCH",
+            _MODEL,
+            patch,
+            "Change a model's description, labels or default version.",
+            request="Model",
+            response="Operation",
+            parameters=(UPDATE_MASK,),
+        ),
+        _row(
+            "models.delete",
+            "DELETE",
+            _MODEL,
+            delete,
+            "Delete a model without versions.",
+            response="Operation",
+        ),
+    ]
 
-    def get_version(call: Call) -> Json:
+
+def _version_rows(service: ModelService) -> list[Method]:
+    def create(call: Call) -> Json | Reply:
+        warnings: list[str] = []
+        request = wire.version_from_json(_model(call), call.json(), warnings=warnings)
+        return with_warnings(operation_to_json(service.create_version(request)), warnings)
+
+    def get(call: Call) -> Json:
         version, default = service.get_version(_version(call))
-        return version_to_json(version, default=default)
+        return wire.version_to_json(version, default=default)
 
-    def list_versions(call: Call) -> Json:
+    def list_(call: Call) -> Json:
+        parent = _model(call)
         return paged(
             call.query,
             kind="versions",
-            fetch=lambda after, limit: service.page_versions(_model(call), after=after, limit=limit),
+            within=str(parent),
+            fields=wire.VERSIONS_FILTERED,
+            fetch=lambda after, limit: service.page_versions(parent, after=after, limit=limit),
             key=lambda found: found[0].name.version,
-            render=lambda found: version_to_json(found[0], default=found[1]),
+            render=lambda found: wire.version_to_json(found[0], default=found[1]),
         )
 
-    def delete_version(call: Call) -> Json:
+    def patch(call: Call) -> Json:
+        mask = update_mask(call.query, allowed=wire.VERSION_PATCHED, refused=wire.VERSION_KEPT)
+        change = wire.version_change_from_json(call.json(), mask)
+        return operation_to_json(service.patch_version(_version(call), change))
+
+    def delete(call: Call) -> Json:
         return operation_to_json(service.delete_version(_version(call)))
 
     def set_default(call: Call) -> Json:
-        return version_to_json(service.set_default(_version(call)), default=True)
+        nothing(call.json())
+        return wire.version_to_json(service.set_default(_version(call)), default=True)
 
-    def predict(call: Call) -> Json:
-        # The gateway answers for every version that serves; what comes here has none, and wants to know why.
-        call.read(limit=64 << 20)
-        name = ModelName.of(call.path["project"], call.path["model"])
-        raise service.explain_unserved(name, call.path.get("version", ""))
-
-    rows = [
-        ("models.create", "POST", _MODELS, create_model, "Make a model."),
-        ("models.get", "GET", _MODELS + "/{model}", get_model, "A model and its default version."),
-        ("models.list", "GET", _MODELS, list_models, "The models of a project, a page at a time."),
-        ("models.delete", "DELETE", _MODELS + "/{model}", delete_model, "Delete a model without versions."),
-        ("models.versions.create", "POST", _VERSIONS, create_version, "Deploy a trained model as a version."),
-        ("models.versions.get", "GET", _VERSIONS + "/{version}", get_version, "How a version stands."),
-        (
+    return [
+        _row(
+            "models.versions.create",
+            "POST",
+            _VERSIONS,
+            create,
+            "Deploy a trained model as a version.",
+            request="Version",
+            response="Operation",
+        ),
+        _row("models.versions.get", "GET", _VERSION, get, "How a version stands.", response="Version"),
+        _row(
             "models.versions.list",
             "GET",
             _VERSIONS,
-            list_versions,
+            list_,
             "The versions of a model, a page at a time.",
+            response="ListVersionsResponse",
+            parameters=(FILTER, *PAGING),
         ),
-        (
+        _row(
+            "models.versions.patch",
+            "PATCH",
+            _VERSION,
+            patch,
+            "Change a version's description or labels.",
+            request="Version",
+            response="Operation",
+            parameters=(UPDATE_MASK,),
+        ),
+        _row(
             "models.versions.delete",
             "DELETE",
-            _VERSIONS + "/{version}",
-            delete_version,
+            _VERSION,
+            delete,
             "Take a version away.",
+            response="Operation",
         ),
-        (
+        _row(
             "models.versions.setDefault",
             "POST",
-            _VERSIONS + "/{version}:setDefault",
+            _VERSION + ":setDefault",
             set_default,
             "Let a version answer when none is named.",
+            request="SetDefaultVersionRequest",
+            response="Version",
         ),
-        ("predict", "POST", _MODELS + "/{model}:predict", predict, "Predict with the default version."),
-        ("predict", "POST", _VERSIONS + "/{version}:predict", predict, "Predict with a version."),
     ]
-    return [
-        Method(id=f"ml.projects.{id_}", verb=verb, path=path, handler=handler, summary=summary)
-        for id_, verb, path, handler, summary in rows
-    ]
+
+
+def _prediction_rows(service: ModelService) -> list[Method]:
+    def predict(call: Call) -> Json:
+        # The gateway answers for every version that serves; what comes here has none, and wants to know why.
+        call.read(limit=_LARGEST_PREDICTION)
+        raise service.explain_unserved(_model(call), call.path.get("version", ""))
+
+    def explain(call: Call) -> Json:
+        call.read(limit=_LARGEST_PREDICTION)
+        version = service.meant(_model(call), call.path.get("version", ""))
+        raise FailedPrecondition(
+            f"Version '{version.name.version}' has no explanationConfig, and so cannot explain predictions.",
+            hint="Versions with one are not available in this version of mlengine. Use predict.",
+            field="name",
+        )
+
+    def neither(call: Call) -> Json:
+        call.read(limit=_LARGEST_PREDICTION)
+        raise InvalidArgument(
+            f"'{_asked(call)}' is neither a model nor a version.",
+            hint="Write projects/PROJECT/models/MODEL, and /versions/VERSION for another than the default.",
+            field="name",
+        )
+
+    rows = []
+    for verb, handler, request, about in (
+        ("predict", predict, "PredictRequest", "Predict"),
+        ("explain", explain, "ExplainRequest", "Explain predictions"),
+    ):
+        for path, found, with_what in (
+            (_MODEL, handler, "with the default version of a model."),
+            (_VERSION, handler, "with a version."),
+            (_PROJECT, neither, "with neither a model nor a version: refused, and told why."),
+            (_PROJECT + "/{rest*}", neither, "with neither a model nor a version: refused, and told why."),
+        ):
+            rows.append(
+                _row(
+                    verb,
+                    "POST",
+                    f"{path}:{verb}",
+                    found,
+                    f"{about} {with_what}",
+                    request=request,
+                    response="HttpBody",
+                )
+            )
+    return rows
+
+
+def _row(
+    id_: str,
+    verb: str,
+    path: str,
+    handler: Handler,
+    summary: str,
+    *,
+    request: str = "",
+    response: str = "",
+    parameters: tuple[Parameter, ...] = (),
+) -> Method:
+    return Method(
+        id=f"ml.projects.{id_}",
+        verb=verb,
+        path=path,
+        handler=handler,
+        summary=summary,
+        request=request,
+        response=response,
+        parameters=parameters,
+    )
 
 
 def _model(call: Call) -> ModelName:
@@ -107,3 +249,8 @@ def _model(call: Call) -> ModelName:
 
 def _version(call: Call) -> VersionName:
     return _model(call).version(call.path["version"])
+
+
+def _asked(call: Call) -> str:
+    """The name in a path that names neither a model nor a version."""
+    return call.target.partition("?")[0].removeprefix("/v1/").rpartition(":")[0][:200]

@@ -1,5 +1,6 @@
 """What can be done with models and versions. Serving them is the serving loop's work, which calls
-`begin`, `ready`, `fail` and `gone`."""
+`ready`, `fail`, `cancelled` and `gone`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +13,22 @@ from sqlalchemy import Connection
 from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.environments import resolve
-from mlengine.errors import FailedPrecondition, NotFound, Problem, Unavailable
+from mlengine.errors import Conflict, FailedPrecondition, NotFound, Problem, Unavailable
 from mlengine.models import store
-from mlengine.models.domain import Model, State, Version, VersionRequest, detect_framework
-from mlengine.models.wire import version_to_json
+from mlengine.models.domain import (
+    Model,
+    ModelChange,
+    State,
+    Version,
+    VersionChange,
+    VersionRequest,
+    detect_framework,
+)
+from mlengine.models.wire import model_to_json, version_to_json
 from mlengine.names import ModelName, ObjectUrl, OperationName, VersionName
 from mlengine.operations import service as operations
 from mlengine.operations.domain import Kind, Operation
+from mlengine.web.fields import stamp
 
 MOST_FILES = 1000
 
@@ -99,6 +109,43 @@ class ModelService:
             )
             return operations.succeed(db, operation.name, {}, now)
 
+    def patch_model(self, name: ModelName, change: ModelChange) -> Operation:
+        """Change a model; it is done when this returns.
+
+        Raises:
+            Conflict: it is not the one that the client knew.
+            FailedPrecondition: the new default version is not READY.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, name, lock=True)
+            _must_be(model, change.stamp, f"Model '{name.model}'")
+            if change.default_version is not None:
+                _must_be_ready(store.get_version(db, name.version(change.default_version)))
+            changed = replace(
+                model,
+                description=model.description if change.description is None else change.description,
+                labels=model.labels if change.labels is None else change.labels,
+                default_version=change.default_version or model.default_version,
+            )
+            model = store.save_model(db, changed) if changed != model else model
+            operation = operations.start(
+                db,
+                Kind.UPDATE_MODEL,
+                project=name.project,
+                subject=name.model,
+                model=str(name),
+                version={},
+                labels=model.labels,
+                now=now,
+            )
+            default = model.default_version
+            shown = model_to_json(model, store.get_version(db, name.version(default)) if default else None)
+            operation = operations.succeed(db, operation.name, shown, now)
+        if change.default_version is not None:
+            self._changed()
+        return operation
+
     def create_version(self, request: VersionRequest) -> Operation:
         """Ask for a version: checked here, deployed by the serving loop.
 
@@ -126,6 +173,7 @@ class ModelService:
                 runtime=resolution.runtime.name,
                 runtime_version=request.runtime_version,
                 python_version=request.python_version,
+                machine_type=request.machine_type,
                 description=request.description,
                 labels=request.labels,
                 created=now,
@@ -138,6 +186,7 @@ class ModelService:
                 subject=f"{model.name.model}_{request.name.version}",
                 model=str(model.name),
                 version=version_to_json(version, default=False),
+                labels=version.labels,
                 now=now,
             )
             version = replace(version, operation=operation.name)
@@ -168,16 +217,43 @@ class ModelService:
         with self._database.begin() as db:
             model = store.get_model(db, name.parent, lock=True)
             version = store.get_version(db, name)
-            if version.state is not State.READY:
-                raise FailedPrecondition(
-                    f"Version '{name.version}' is {version.state}; only a READY one can be the default.",
-                    hint=version.error_message,
-                    field="name",
-                )
+            _must_be_ready(version)
             if model.default_version != name.version:
                 store.save_model(db, replace(model, default_version=name.version))
         self._changed()
         return version
+
+    def patch_version(self, name: VersionName, change: VersionChange) -> Operation:
+        """Change what is said about a version; it is done when this returns.
+
+        Raises:
+            Conflict: it is not the one that the client knew.
+            FailedPrecondition: it is being created or deleted.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, name.parent, lock=True)
+            version = store.get_version(db, name)
+            _must_be(version, change.stamp, f"Version '{name.version}'")
+            version.must_rest("changed")
+            changed = replace(
+                version,
+                description=version.description if change.description is None else change.description,
+                labels=version.labels if change.labels is None else change.labels,
+            )
+            version = store.save_version(db, changed) if changed != version else version
+            shown = version_to_json(version, default=model.default_version == name.version)
+            operation = operations.start(
+                db,
+                Kind.UPDATE_VERSION,
+                project=name.parent.project,
+                subject=f"{name.parent.model}_{name.version}",
+                model=str(name.parent),
+                version=shown,
+                labels=version.labels,
+                now=now,
+            )
+            return operations.succeed(db, operation.name, shown, now)
 
     def delete_version(self, name: VersionName) -> Operation:
         """Ask for the end of a version; the serving loop stops its worker and removes its files.
@@ -189,6 +265,7 @@ class ModelService:
         with self._database.begin() as db:
             model = store.get_model(db, name.parent, lock=True)
             version = store.get_version(db, name)
+            version.must_rest("deleted")
             if model.default_version == name.version:
                 _must_be_last(db, name)
             operation = operations.start(
@@ -198,6 +275,7 @@ class ModelService:
                 subject=f"{model.name.model}_{name.version}",
                 model=str(model.name),
                 version=version_to_json(version, default=False),
+                labels=version.labels,
                 now=now,
             )
             store.save_version(db, replace(version.move(State.DELETING), operation=operation.name))
@@ -213,18 +291,36 @@ class ModelService:
         with self._database.read() as db:
             return store.versions_in(db, (State.CREATING, State.READY, State.DELETING))
 
+    def to_cancel(self) -> set[str]:
+        """The uids of versions that nobody wants made any more."""
+        with self._database.read() as db:
+            unwanted = operations.cancelling(db)
+            if not unwanted:
+                return set()
+            made = store.versions_in(db, (State.CREATING,))
+            return {version.uid for version in made if version.operation in unwanted}
+
     def defaults(self) -> dict[ModelName, str]:
         """The default version of each model."""
         with self._database.read() as db:
             return store.defaults(db)
 
     def ready(self, version: Version) -> None:
-        """`version` has answered a prediction."""
+        """`version` has answered a prediction; Conflict when nobody wants it any more."""
         self._end(version, State.READY)
 
     def fail(self, version: Version, message: str) -> None:
         """`version` cannot be served, and why."""
         self._end(version, State.FAILED, message)
+
+    def cancelled(self, version: Version) -> None:
+        """Nothing of `version` runs any more, since nobody wants it made."""
+        now = self._clock()
+        message = "The creation was cancelled."
+        with self._database.begin() as db:
+            store.get_model(db, version.name.parent, lock=True)
+            store.save_version(db, version.move(State.FAILED, error_message=message))
+            operations.fail(db, version.operation, status="CANCELLED", message=message, now=now)
 
     def gone(self, version: Version) -> None:
         """Everything of `version` is taken away."""
@@ -237,6 +333,8 @@ class ModelService:
         now = self._clock()
         with self._database.begin() as db:
             model = store.get_model(db, version.name.parent, lock=True)
+            if state is State.READY and operations.is_cancelling(db, version.operation):
+                raise Conflict(f"The creation of {version.name} was cancelled.")
             moved = store.save_version(db, version.move(state, error_message=message))
             if state is State.FAILED:
                 operations.fail(db, version.operation, status="FAILED_PRECONDITION", message=message, now=now)
@@ -254,11 +352,7 @@ class ModelService:
         except NotFound as missing:
             return missing
         if version is None:
-            return FailedPrecondition(
-                f"Model '{name.model}' has no version yet.",
-                hint=f"Make one: mlengine versions create v1 --model {name.model} --origin gs://BUCKET/FOLDER",
-                field="name",
-            )
+            return _no_version(name)
         if version.state is State.FAILED:
             return FailedPrecondition(f"Version '{version.name.version}' FAILED. {version.error_message}")
         if version.state is State.DELETING:
@@ -267,12 +361,51 @@ class ModelService:
             f"Version '{version.name.version}' is not serving yet.", hint="Try again in a moment."
         )
 
+    def meant(self, name: ModelName, version_id: str) -> Version:
+        """The version that a prediction is for: the named one, else the default.
+
+        Raises:
+            NotFound: there is no such model or version.
+            FailedPrecondition: the model has no version yet.
+        """
+        version = self._meant(name, version_id)
+        if version is None:
+            raise _no_version(name)
+        return version
+
     def _meant(self, name: ModelName, version_id: str) -> Version | None:
         with self._database.read() as db:
             model = store.get_model(db, name)
             if wanted := version_id or model.default_version:
                 return store.get_version(db, name.version(wanted))
             return next(iter(store.page_versions(db, name, after="", limit=1)), None)
+
+
+def _no_version(name: ModelName) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"Model '{name.model}' has no version yet.",
+        hint=f"Make one: mlengine versions create v1 --model {name.model} --origin gs://BUCKET/FOLDER",
+        field="name",
+    )
+
+
+def _must_be(found: Model | Version, known: int | None, noun: str) -> None:
+    """Refuse a change by somebody who knows another state than this."""
+    if known is not None and known != stamp(found.generation, found.created):
+        raise Conflict(
+            f"{noun} has changed since its etag was read.",
+            hint="Read it again, and send the etag it has now.",
+            field="etag",
+        )
+
+
+def _must_be_ready(version: Version) -> None:
+    if version.state is not State.READY:
+        raise FailedPrecondition(
+            f"Version '{version.name.version}' is {version.state}; only a READY one can be the default.",
+            hint=version.error_message,
+            field="name",
+        )
 
 
 def _must_be_last(db: Connection, default: VersionName) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
 )
 from sqlalchemy import update as sql_update
 
@@ -56,13 +57,18 @@ VERSIONS = Table(
     Column("state", String(16), nullable=False, index=True),
     Column("error_message", Words, nullable=False),
     Column("generation", BigInteger, nullable=False),
+    Column("machine_type", String(64), nullable=False, server_default=text("''")),
 )
 
 
 def add_model(db: Connection, model: Model) -> None:
     """Write a new model; AlreadyExists when the name is taken."""
     if db.execute(select(MODELS.c.model).where(_is_model(model.name))).first():
-        raise AlreadyExists("A model with the same name already exists.", field="model.name")
+        raise AlreadyExists(
+            "A model with the same name already exists.",
+            hint=f"See it: mlengine models describe {model.name.model}",
+            field="model.name",
+        )
     db.execute(insert(MODELS).values(**_model_row(model)))
 
 
@@ -214,6 +220,7 @@ def _version_row(version: Version) -> dict[str, Any]:
         "state": version.state.value,
         "error_message": version.error_message,
         "generation": version.generation,
+        "machine_type": version.machine_type,
     }
 
 

@@ -1,4 +1,4 @@
-"""What can be done with operations: look, and (for the flats above) start and end them.
+"""What can be done with operations: look, cancel, and (for the flats above) start and end them.
 
 `start` and `finish` take a connection, because an operation begins and ends in the very
 transaction that changes what it is about.
@@ -6,6 +6,7 @@ transaction that changes what it is about.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,15 +20,34 @@ from mlengine.operations.domain import Kind, Operation
 
 
 class OperationService:
-    """Operations, for whoever waits for one."""
+    """Operations, for whoever waits for one.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        changed: Called after one was cancelled; whoever carries it out should look.
+    """
+
+    def __init__(self, database: Database, *, changed: Callable[[], None]) -> None:
         self._database = database
+        self._changed = changed
 
     def get(self, name: OperationName) -> Operation:
         """One operation; NotFound when there is none."""
         with self._database.read() as db:
             return store.get(db, name)
+
+    def cancel(self, name: OperationName) -> None:
+        """Ask for the end. Whoever carries it out ends it; this only says so. A done one stays as it is.
+
+        Raises:
+            FailedPrecondition: it is of a kind that cannot be stopped half-way.
+        """
+        with self._database.begin() as db:
+            operation = store.get(db, name, lock=True)
+            asked = operation.cancel()
+            if asked == operation:
+                return
+            store.save(db, asked)
+        self._changed()
 
     def page(self, project: str, *, after: str, limit: int) -> list[Operation]:
         """Operations past the id `after`, at most `limit`."""
@@ -44,11 +64,13 @@ def start(
     model: str,
     version: dict[str, Any],
     now: datetime,
+    labels: Mapping[str, str] | None = None,
 ) -> Operation:
     """Write a new operation, named like Google's: verb, model, version, milliseconds.
 
     Args:
         subject: What the id tells after the verb ("titanic_v1").
+        labels: Those of the model or version.
     """
     verb = kind.value.partition("_")[0].lower()
     milliseconds = int(now.timestamp() * 1000)
@@ -57,9 +79,27 @@ def start(
     while store.exists(db, name):
         milliseconds += 1
         name = OperationName(project, f"{verb}_{subject}-{milliseconds}")
-    operation = Operation(name=name, kind=kind, model=model, version=version, created=now, started=now)
+    operation = Operation(
+        name=name,
+        kind=kind,
+        model=model,
+        version=version,
+        labels=dict(labels or {}),
+        created=now,
+        started=now,
+    )
     store.add(db, operation)
     return operation
+
+
+def cancelling(db: Connection) -> set[OperationName]:
+    """The operations that are under way and that somebody wants ended."""
+    return store.cancelling(db)
+
+
+def is_cancelling(db: Connection, name: OperationName) -> bool:
+    """Whether somebody wants `name` ended; nobody can begin to before this transaction ends."""
+    return store.get(db, name, lock=True).cancelling
 
 
 def succeed(db: Connection, name: OperationName, response: dict[str, Any], now: datetime) -> Operation:

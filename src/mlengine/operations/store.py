@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    false,
     insert,
     select,
 )
@@ -24,11 +25,12 @@ from mlengine.names import OperationName
 from mlengine.operations.domain import Kind, Operation
 
 METADATA = MetaData()
+_LONGEST = 300
 OPERATIONS = Table(
     "operations",
     METADATA,
     Column("project", String(63), primary_key=True),
-    Column("operation", String(300), primary_key=True),
+    Column("operation", String(_LONGEST), primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("model", String(300), nullable=False),
     Column("version", JSON, nullable=False),
@@ -40,6 +42,8 @@ OPERATIONS = Table(
     Column("error_status", String(32), nullable=False),
     Column("error_message", Words, nullable=False),
     Column("generation", BigInteger, nullable=False),
+    Column("cancelling", Boolean, nullable=False, server_default=false()),
+    Column("labels", JSON),  # empty in rows of earlier releases
 )
 
 
@@ -54,15 +58,22 @@ def exists(db: Connection, name: OperationName) -> bool:
     return db.execute(select(OPERATIONS.c.kind).where(mine)).first() is not None
 
 
-def get(db: Connection, name: OperationName) -> Operation:
-    """The operation called `name`, or NotFound with the nearest one."""
+def get(db: Connection, name: OperationName, *, lock: bool = False) -> Operation:
+    """The operation called `name`, or NotFound with the nearest one.
+
+    Args:
+        lock: Let nobody else change it before this transaction ends.
+    """
     mine = OPERATIONS.c.project == name.project
-    row = db.execute(select(OPERATIONS).where(mine, OPERATIONS.c.operation == name.operation)).first()
+    query = select(OPERATIONS).where(mine, OPERATIONS.c.operation == name.operation)
+    row = db.execute(query.with_for_update() if lock else query).first()
     if row is None:
         recent = select(OPERATIONS.c.operation).where(mine).order_by(OPERATIONS.c.created.desc()).limit(1000)
         known = [str(found) for found in db.execute(recent).scalars()]
         raise NotFound(
-            f"There is no operation '{name.operation}'.", hint=nearest(name.operation, known), field="name"
+            f"There is no operation '{name.operation[:_LONGEST]}'.",
+            hint=nearest(name.operation[:_LONGEST], known),
+            field="name",
         )
     return _operation(row._mapping)
 
@@ -86,6 +97,13 @@ def page(db: Connection, project: str, *, after: str, limit: int) -> list[Operat
     return [_operation(row._mapping) for row in rows]
 
 
+def cancelling(db: Connection) -> set[OperationName]:
+    """The operations that are under way and to be ended."""
+    query = select(OPERATIONS.c.project, OPERATIONS.c.operation)
+    rows = db.execute(query.where(OPERATIONS.c.cancelling, ~OPERATIONS.c.done))
+    return {OperationName(row.project, row.operation) for row in rows}
+
+
 def _row(operation: Operation) -> dict[str, Any]:
     return {
         "project": operation.name.project,
@@ -101,10 +119,13 @@ def _row(operation: Operation) -> dict[str, Any]:
         "error_status": operation.error_status,
         "error_message": operation.error_message,
         "generation": operation.generation,
+        "cancelling": operation.cancelling,
+        "labels": operation.labels,
     }
 
 
 def _operation(row: Any) -> Operation:
     values = dict(row)
     name = OperationName(values.pop("project"), values.pop("operation"))
-    return Operation(name=name, kind=Kind(values.pop("kind")), **values)
+    labels = values.pop("labels") or {}
+    return Operation(name=name, kind=Kind(values.pop("kind")), labels=labels, **values)

@@ -57,7 +57,12 @@ class ServingLoop:
         self._interpreter = interpreter
         self._start_seconds = start_seconds
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="deploy")
+        # Apart: what is to be cancelled may be what keeps all of the others busy.
+        self._cancelling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cancel")
         self._under_way: set[str] = set()
+        # Versions whose worker must not be started any more; held while one is.
+        self._unwanted: set[str] = set()
+        self._starting = threading.Lock()
         self._answering: dict[str, Version] = {}
         self._published: tuple[dict[str, Path], dict[str, str]] | None = None
         self._publishing = threading.Lock()
@@ -74,6 +79,7 @@ class ServingLoop:
         self._stopping = True
         self._wake.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._cancelling.shutdown(wait=False, cancel_futures=True)
 
     def run(self) -> None:
         """Turn until stopped; a turn that fails is reported and tried again."""
@@ -90,9 +96,12 @@ class ServingLoop:
         """Look at every version once; true while something is under way."""
         # Noted before the rows are read: whatever ends in between has written its row by then.
         under_way = set(self._under_way)
+        unwanted = self._service.to_cancel()
         versions = self._service.to_deploy()
         for version in versions:
-            if version.uid in under_way:
+            if version.uid in unwanted and version.state is State.CREATING:
+                self._cancel(version)
+            if version.uid in under_way or version.uid in unwanted:
                 continue
             if version.state is State.CREATING:
                 self._do(self._deploy, version)
@@ -101,6 +110,7 @@ class ServingLoop:
             elif self._workers.state(version.uid) is WorkerState.ENDED:
                 self._do(self._revive, version)
         known = {version.uid for version in versions}
+        self._unwanted = {uid for uid in self._unwanted if uid in known or uid in self._under_way}
         self._again = {key: pause for key, pause in self._again.items() if key[0] in known}
         self._publish()
         return bool(self._under_way)
@@ -123,8 +133,33 @@ class ServingLoop:
 
         self._pool.submit(work)
 
+    def _cancel(self, version: Version) -> None:
+        """End what makes a version, and then say so; beside the thread that makes it, if there is one."""
+        if self._stopping or version.uid in self._unwanted:
+            return
+        with self._starting:
+            self._unwanted.add(version.uid)
+
+        def work() -> None:
+            try:
+                self._workers.stop(version.uid)
+                shutil.rmtree(self._folder(version), ignore_errors=True)
+                self._service.cancelled(version)
+            except Exception:
+                _LOG.exception("Version %s cannot be cancelled; the next turn tries again", version.name)
+                self._unwanted.discard(version.uid)
+            finally:
+                self.wake()
+
+        self._cancelling.submit(work)
+
+    def _must_be_wanted(self, version: Version) -> None:
+        if version.uid in self._unwanted:
+            raise Conflict(f"The creation of {version.name} was cancelled.")
+
     def _deploy(self, version: Version) -> None:
         try:
+            self._must_be_wanted(version)
             self._stage(version)
             self._serve(version)
         except (Conflict, Unavailable):
@@ -132,10 +167,15 @@ class ServingLoop:
         except Exception as error:
             if not isinstance(error, Problem):
                 _LOG.exception("Version %s cannot be deployed", version.name)
+            self._must_be_wanted(version)  # else it fails for the want of what was taken away
             self._workers.stop(version.uid)
             shutil.rmtree(self._folder(version), ignore_errors=True)
             self._service.fail(version, f"Create Version failed. {error}")
             return
+        finally:
+            if version.uid in self._unwanted:
+                # What was fetched after it had been taken away.
+                shutil.rmtree(self._folder(version), ignore_errors=True)
         # The route first: whoever is told READY may predict at once.
         self._answering[version.uid] = version
         try:
@@ -178,11 +218,14 @@ class ServingLoop:
             framework=version.framework.word,
             python=self._interpreter(version.runtime),
         )
-        self._workers.start(spec)
+        with self._starting:
+            self._must_be_wanted(version)
+            self._workers.start(spec)
         deadline = time.monotonic() + self._start_seconds
         while (state := self._workers.state(version.uid)) is WorkerState.STARTING:
             if self._stopping:
                 raise Conflict("The server stops.")
+            self._must_be_wanted(version)
             if time.monotonic() > deadline:
                 raise FailedPrecondition(
                     f"The model did not answer within {self._start_seconds:g} s.\n"
@@ -195,11 +238,13 @@ class ServingLoop:
     def _publish(self) -> None:
         # Rows are read under the lock, so that a table never replaces a newer one.
         with self._publishing:
+            # Noted before the rows are read: who has left by then is READY in them.
+            answering = list(self._answering.values())
             serving = {
                 version.uid: version for version in self._service.to_deploy() if version.state is State.READY
             }
             defaults = self._service.defaults()
-            for version in list(self._answering.values()):
+            for version in answering:
                 serving[version.uid] = version
                 defaults.setdefault(version.name.parent, version.name.version)
             table = {version.name.key: self._workers.socket(version.uid) for version in serving.values()}

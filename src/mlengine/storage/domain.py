@@ -138,10 +138,15 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hashes:
-    """Digests of a content; as a claim of the client, None leaves one open."""
+    """Digests of a content; as a claim of the client, None leaves one open.
+
+    Attributes:
+        wants_md5: Of a claim: the client will look for an MD5, whatever the size.
+    """
 
     crc32c: int | None = None
     md5: str | None = None
+    wants_md5: bool = False
 
     def check(self, found: Hashes) -> None:
         """Compare the client's claim with what arrived.
@@ -161,6 +166,7 @@ class Hashes:
         return type(self)(
             crc32c=other.crc32c if self.crc32c is None else self.crc32c,
             md5=other.md5 if self.md5 is None else self.md5,
+            wants_md5=self.wants_md5 or other.wants_md5,
         )
 
 

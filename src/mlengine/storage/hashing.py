@@ -10,7 +10,8 @@ import google_crc32c
 from mlengine.storage.domain import Hashes
 
 # MD5 takes twice as long as everything else together, and cannot be divided: with it no upload is faster than
-# 750 MB/s of one core. Larger contents have it if their sender names it; all have their CRC32C.
+# 750 MB/s of one core. Larger contents have it if their sender names it or is known to look for it; all
+# have their CRC32C.
 LARGEST_WITH_MD5 = 64 << 20  # bytes
 
 

@@ -34,7 +34,12 @@ def claimed_hashes(headers: Mapping[str, str], resource: Json) -> Hashes:
             said[name] = value
     crc32c = _decoded(said["crc32c"], 4, "crc32c")
     md5 = _decoded(said["md5"], 16, "md5Hash")
-    return Hashes(crc32c=int.from_bytes(crc32c, "big") if crc32c else None, md5=md5.hex() if md5 else None)
+    return Hashes(
+        crc32c=int.from_bytes(crc32c, "big") if crc32c else None,
+        md5=md5.hex() if md5 else None,
+        # It verifies uploads by nothing else, and warns its users when it finds none.
+        wants_md5=bool(md5) or "gsutil/" in headers.get("user-agent", ""),
+    )
 
 
 def upload_span(headers: Mapping[str, str]) -> Span:

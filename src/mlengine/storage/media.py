@@ -10,10 +10,10 @@ from mlengine.errors import InvalidArgument
 from mlengine.names import ObjectUrl
 from mlengine.storage import headers, wire
 from mlengine.storage.domain import Attributes, Conditions, Object
-from mlengine.storage.multipart import MultipartReader, boundary_of
 from mlengine.storage.service import StorageService
 from mlengine.storage.uploads import Standing
 from mlengine.web.method import Call, Json, Reply
+from mlengine.web.multipart import MultipartReader, boundary_of
 
 
 class Media:

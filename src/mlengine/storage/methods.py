@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlengine.errors import InvalidArgument, NotModified, RangeNotSatisfiable
 from mlengine.names import ObjectUrl
 from mlengine.storage import formalities, headers, wire
-from mlengine.storage.batch import Batch
 from mlengine.storage.domain import Bucket, Object
 from mlengine.storage.media import Media
-from mlengine.storage.partial import masked, parse_mask
 from mlengine.storage.service import Source, StorageService
+from mlengine.web.batch import Batch
 from mlengine.web.envelope import envelope, http_code
 from mlengine.web.method import Call, Handler, Json, Method, Reply
+from mlengine.web.partial import masked, parse_mask
 
 _BUCKET = "/storage/v1/b/{bucket}"
 _OBJECT = _BUCKET + "/o/{object+}"
 
 
-def methods(service: StorageService) -> list[Method]:
-    """The rows of the JSON API, the batch and our own."""
+def methods(
+    service: StorageService, guard: Callable[[list[Method]], list[Method]] = lambda rows: rows
+) -> list[Method]:
+    """The rows of the JSON API, the batch and our own.
+
+    Args:
+        guard: Stands before each call of a batch, as it does before those that come alone.
+    """
     media = Media(service)
     formal = [_row(*row) for row in formalities.rows(service)]
     small = [*_bucket_rows(service), *_object_rows(service, media), *formal]
@@ -26,7 +34,7 @@ def methods(service: StorageService) -> list[Method]:
         id="storage.batch",
         verb="POST",
         path="/batch/storage/v1",
-        handler=Batch(small).run,
+        handler=Batch(guard(small)).run,
         summary="Many calls that move no contents, in one request.",
     )
     return [*small, *_media_rows(media), batch, _fsck_row(service)]

@@ -201,7 +201,7 @@ class StorageService(Folders):
             conditions.check(old)
             ceiling = self._changes.ceiling(db, bucket, old)
         ceiling.check(expected or 0)
-        digest = Digest(md5=not components, most=None if claimed.md5 else LARGEST_WITH_MD5)
+        digest = Digest(md5=not components, most=None if claimed.wants_md5 else LARGEST_WITH_MD5)
         with self._changes.landing() as blob:
             size = self._blobs.write(blob, digest.through(ceiling.through(chunks)))
             try:

@@ -220,7 +220,7 @@ def find(db: Connection, url: ObjectUrl, generation: int | None = None) -> Objec
 
 
 def find_and_read(db: Connection, url: ObjectUrl) -> tuple[Object, bytes | None] | None:
-    """The live object at `url`, and its content if that lies in the database: one question in place of two."""
+    """The live object at `url`, and its content if that lies in the database, by one question."""
     row = db.execute(_LIVE_AND_SMALL, {"bucket": url.bucket, "name": url.object.encode()}).first()
     if row is None:
         return None

@@ -225,7 +225,7 @@ class Uploads:
         request = upload.request
         claimed = claimed.and_also(Hashes(**request["claimed"]))
         digest = live.digest if live.digest and live.hashed == size else None
-        if digest is None or (claimed.md5 and not digest.hashes().md5):
+        if digest is None or (claimed.wants_md5 and not digest.hashes().md5):
             # The server was restarted meanwhile, or only the last request tells the MD5.
             digest = self._digest(upload.blob, claimed)
 
@@ -292,7 +292,7 @@ class Uploads:
 
 
 def _fresh_digest(claimed: Hashes) -> Digest:
-    return Digest(most=None if claimed.md5 else LARGEST_WITH_MD5)
+    return Digest(most=None if claimed.wants_md5 else LARGEST_WITH_MD5)
 
 
 def _agreed(known: int | None, span: Span) -> int | None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from mlengine.errors import InvalidArgument, nearest
 
+_MOST_LABELS, _LONGEST_LABEL = 64, 63
+_SMALL, _NUMBER = ("Ll", "Lo"), "N"
+_NOTHING: tuple[object, ...] = (None, False, 0, "0", "", [], {})
 _UPPER = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -21,19 +26,21 @@ class Fields:
     Args:
         body: The object.
         path: Where it stands in the request, in snake_case ("job.training_input"); "" for the request itself.
+        warnings: Gets a sentence for each field that is accepted without effect; inner objects share it.
 
     Raises:
         InvalidArgument: a field is there in both spellings.
     """
 
-    def __init__(self, body: Mapping[str, Any], *, path: str) -> None:
+    def __init__(self, body: Mapping[str, Any], *, path: str, warnings: list[str] | None = None) -> None:
         self._path = path
+        self._warnings = [] if warnings is None else warnings
         self._left: dict[str, tuple[str, Any]] = {}
         self._known: list[str] = []
         for key, value in body.items():
-            if (other := self._left.get(_camel(key))) is not None:
+            if (other := self._left.get(camel(key))) is not None:
                 raise InvalidArgument(f"'{other[0]}' and '{key}' are the same field.", field=self.spell(key))
-            self._left[_camel(key)] = (key, value)
+            self._left[camel(key)] = (key, value)
 
     def text(self, name: str, default: str = "") -> str:
         """A string field."""
@@ -41,7 +48,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, str):
-            raise self.wrong(name, f"must be a string, not {value!r}.")
+            raise self.wrong(name, f"must be a string, not {shown(value)}.")
         return value
 
     def flag(self, name: str) -> bool:
@@ -50,7 +57,7 @@ class Fields:
         if value is None:
             return False
         if not isinstance(value, bool):
-            raise self.wrong(name, f"must be true or false, not {value!r}.")
+            raise self.wrong(name, f"must be true or false, not {shown(value)}.")
         return value
 
     def number(self, name: str, default: int = 0) -> int:
@@ -61,7 +68,7 @@ class Fields:
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong(name, f"must be a whole number, not {value!r}.")
+            raise self.wrong(name, f"must be a whole number, not {shown(value)}.")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -70,16 +77,25 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(name, f"must be a list of strings, not {value!r}.")
+            raise self.wrong(name, f"must be a list of strings, not {shown(value)}.")
         return tuple(value)
 
     def labels(self, name: str) -> dict[str, str]:
-        """A map from strings to strings."""
+        """A map from strings to strings, as labels may be."""
         value = self._take(name)
         if value is None:
             return {}
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-            raise self.wrong(name, f"must be an object of strings, not {value!r}.")
+            raise self.wrong(name, f"must be an object of strings, not {shown(value)}.")
+        if len(value) > _MOST_LABELS:
+            raise self.wrong(name, f"holds {len(value)} labels; {_MOST_LABELS} are allowed.")
+        for key, text in value.items():
+            if not (_is_label(key) and key and unicodedata.category(key[0]) in _SMALL and _is_label(text)):
+                raise self.wrong(
+                    name,
+                    f"holds {shown({key: text})}: keys and values are small letters, digits, '_' and '-', "
+                    f"at most {_LONGEST_LABEL}, and a key begins with a letter.",
+                )
         return dict(value)
 
     def inner(self, name: str) -> Fields | None:
@@ -88,8 +104,8 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise self.wrong(name, f"must be an object, not {value!r}.")
-        return Fields(value, path=self.spell(name))
+            raise self.wrong(name, f"must be an object, not {shown(value)}.")
+        return Fields(value, path=self.spell(name), warnings=self._warnings)
 
     def choice(self, name: str, choices: Iterable[str], default: str = "") -> str:
         """One of some words."""
@@ -99,7 +115,7 @@ class Fields:
             return default
         if value not in known:
             raise self.wrong(
-                name, f"'{value}' is not one of {', '.join(known)}.", hint=nearest(value.upper(), known)
+                name, f"'{value[:100]}' is not one of {', '.join(known)}.", hint=nearest(value.upper(), known)
             )
         return value
 
@@ -111,19 +127,27 @@ class Fields:
         try:
             return generation_of(value)
         except ValueError:
-            raise self.wrong("etag", f"'{value}' is no etag of ours.") from None
+            raise self.wrong("etag", f"'{value[:40]}' is no etag of ours.") from None
 
     def ignore(self, *names: str) -> None:
         """Drop output-only fields that clients send back with a resource they have read."""
         for name in names:
             self._take(name)
 
-    def absent(self, *names: str) -> None:
+    def absent(self, *names: str, hint: str = "Leave it out.") -> None:
         """Refuse fields of the API that nothing here would honour, unless they carry a default value."""
         for name in names:
-            value = self._take(name)
-            if value not in (None, False, 0, "0", "", [], {}):
-                raise self.wrong(name, "is not available in this version of mlengine.", hint="Leave it out.")
+            if self._take(name) not in _NOTHING:
+                raise self.wrong(name, "is not available in this version of mlengine.", hint=hint)
+
+    def unused(self, name: str, why: str) -> None:
+        """Accept a field without effect, and have the answer say so; `why` goes on after its name."""
+        if self._take(name) not in _NOTHING:
+            self.warn(name, why)
+
+    def warn(self, name: str, why: str) -> None:
+        """Have the answer say something about a field that is accepted; `why` goes on after its name."""
+        self._warnings.append(f"{self.spell(name)} {why}")
 
     def done(self) -> None:
         """Refuse whatever is left.
@@ -133,7 +157,7 @@ class Fields:
         """
         for key, _ in self._left.values():
             raise InvalidArgument(
-                f"Unknown field '{key}'.", hint=nearest(_camel(key), self._known), field=self.spell(key)
+                f"Unknown field '{key[:100]}'.", hint=nearest(camel(key), self._known), field=self.spell(key)
             )
 
     def wrong(self, name: str, sentence: str, hint: str = "") -> InvalidArgument:
@@ -150,8 +174,18 @@ class Fields:
         return self._left.pop(name, ("", None))[1]
 
 
+def nothing(body: Mapping[str, Any]) -> None:
+    """The body of a method that takes no field; anything in it is refused."""
+    Fields(body, path="").done()
+
+
+def stamp(generation: int, born: datetime) -> int:
+    """A generation that is not taken for the same one of an earlier resource of this name."""
+    return (int(born.timestamp() * 1000) & 0xFFFF_FFFF) << 32 | generation & 0xFFFF_FFFF
+
+
 def etag(generation: int) -> str:
-    """A generation as Google's clients need it: strictly valid base64."""
+    """A generation, or the stamp of one, as Google's clients need it: strictly valid base64."""
     return base64.b64encode(generation.to_bytes(8, "big")).decode()
 
 
@@ -170,6 +204,22 @@ def generation_of(text: str) -> int:
     return int.from_bytes(raw, "big")
 
 
-def _camel(key: str) -> str:
+def camel(key: str) -> str:
+    """A field's name in lowerCamelCase, however it came."""
     head, *rest = key.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def shown(value: object) -> str:
+    """A value that somebody sent, short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
+def _is_label(text: str) -> bool:
+    return len(text) <= _LONGEST_LABEL and all(
+        letter in "_-"
+        or unicodedata.category(letter) in _SMALL
+        or unicodedata.category(letter).startswith(_NUMBER)
+        for letter in text
+    )

@@ -1,31 +1,22 @@
-"""The one project of this server: any other in a path is answered with what this one is called."""
+"""The project in a path: an id, or a number in its place, becomes the id before anybody looks at it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
-from mlengine.errors import NotFound
-from mlengine.web.method import Call, Handler, Json, Method, Reply
+from mlengine.web.method import Call
 
 
-def only_project(methods: Iterable[Method], project: str) -> list[Method]:
-    """The rows, each refusing a `{project}` that is not `project`."""
-    return [
-        replace(method, handler=_guarded(method.handler, project)) if "{project}" in method.path else method
-        for method in methods
-    ]
+def in_project(call: Call, id_of: Callable[[str], str]) -> Call:
+    """The call, with its `{project}` as an id.
 
+    Args:
+        id_of: The id of the project that an id or a number means.
 
-def _guarded(handler: Handler, project: str) -> Handler:
-    def guarded(call: Call) -> Json | Reply:
-        asked = call.path["project"]
-        if asked != project:
-            raise NotFound(
-                f"There is no project '{asked}' on this server.",
-                hint=f"Its project id is '{project}': use --project {project}, or set MLENGINE_PROJECT.",
-                field="project",
-            )
-        return handler(call)
-
-    return guarded
+    Raises:
+        NotFound: there is no such project.
+    """
+    asked = call.path["project"]
+    found = id_of(asked)
+    return call if found == asked else replace(call, path={**call.path, "project": found})

@@ -20,17 +20,21 @@ TOKENS = JobTokens(b"s" * 32)
 TRAINING = TrainingInput(python_module="trainer.task", package_uris=(), region="here", runtime="any")
 
 
-def prepared(folder: Path, database: SqlDatabase, clock: HandClock, *, tls_port: int) -> tuple[Task, dict]:
+def prepared(
+    folder: Path, database: SqlDatabase, clock: HandClock, *, tls_port: int, required: bool = False
+) -> tuple[Task, dict]:
     tasks = ReplicaTasks(
         folder,
         StorageService(database, MemoryBlobs(), clock),
         cache_dir=folder / "cache",
         endpoint="http://127.0.0.1:8080",
-        project="local",
         machine={"PATH": "/bin", "HTTPS_PROXY": "http://outer:3128"},
         tokens=TOKENS,
         tls_port=tls_port,
         roots=Path("/data/roots.pem"),
+        agent=lambda project: f"agent@{project}",
+        private_key=lambda: "PEM",
+        tokens_required=required,
     )
     job = Job(name=JobName("local", "train_1"), uid="u1", training=TRAINING, created=clock())
     task = tasks.prepare(job)
@@ -42,7 +46,7 @@ def test_only_the_trainer_gets_the_job_s_token_and_only_the_owner_can_read_it(
 ) -> None:
     task, trainer = prepared(tmp_path, sqlite, clock, tls_port=8443)
 
-    token = TOKENS.issue("train_1")
+    token = TOKENS.issue("local.train_1")
     assert trainer["https_proxy"] == f"http://job:{token}@127.0.0.1:8080"
     assert trainer["GOOGLE_AUTH_TOKEN_FOR_TESTING"] == token
     # What installs packages goes its own way, and its variables stand where they are read by others.

@@ -127,6 +127,47 @@ def test_set_default_prints_the_version(run: Run, server: SmallServer):
     assert run("versions", "set-default", "v2", "--model", "m").out == "isDefault: true\nname: v2\n"
 
 
+def test_an_operation_is_cancelled_by_its_whole_name_as_well(run: Run, server: SmallServer):
+    server.answers[f"POST {PROJECT}/operations/op1:cancel"] = (200, {})
+
+    done = run("operations", "cancel", "projects/local/operations/op1", "--region", "us-east1")
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert len(server.seen) == 1
+
+
+def test_locations_are_listed_with_their_capabilities_and_described_as_json(run: Run, server: SmallServer):
+    here = {
+        "name": "projects/local/locations/us-central1",
+        "capabilities": [
+            {"type": "TRAINING", "availableAccelerators": ["NVIDIA_TESLA_K80", "NVIDIA_TESLA_T4"]},
+            {"type": "ONLINE_PREDICTION"},
+        ],
+    }
+    server.answers |= {
+        f"GET {PROJECT}/locations": (200, {"locations": [here]}),
+        f"GET {PROJECT}/locations/us-central1": (200, here),
+    }
+
+    listed, described = run("locations", "list"), run("locations", "describe", "us-central1")
+
+    assert [line.split("  ") for line in listed.out.replace("    ", "  ").splitlines()][1:] == [
+        [here["name"], "['TRAINING', 'ONLINE_PREDICTION']", "NVIDIA_TESLA_K80,NVIDIA_TESLA_T4"],
+    ]
+    assert json.loads(described.out) == here
+    assert run("locations", "describe", "us-central1", "--format", "value(name)").out == here["name"] + "\n"
+
+
+def test_explanations_are_asked_for_without_a_signature_and_printed_as_json(run: Run, server: SmallServer):
+    answer = {"explanations": [{"attributions": [1]}]}
+    server.answers[f"POST {PROJECT}/models/m/versions/v:explain"] = (200, answer)
+
+    done = run("explain", "--model", "m", "--version", "v", "--json-instances", "-", stdin="[1]\n")
+
+    assert (done.code, json.loads(done.out)) == (0, answer)
+    assert server.seen[0].json == {"instances": [[1]]}
+
+
 @pytest.fixture
 def trainer(tmp_path: Path) -> Path:
     folder = tmp_path / "trainer"

@@ -102,6 +102,45 @@ def test_nothing_found_is_said_beside_the_result(run: Run, server: SmallServer):
     assert json_form.out == "[]\n"
 
 
+def test_uri_prints_addresses_alone(run: Run, server: SmallServer):
+    done = run("models", "list", "--uri", "--format", "json")
+
+    assert done.out.splitlines() == [
+        f"{server.endpoint}/v1/projects/local/models/m1",
+        f"{server.endpoint}/v1/projects/local/models/m2",
+    ]
+
+
+def test_an_order_in_the_format_is_that_of_all_before_the_limit(run: Run):
+    done = run("jobs", "list", "--limit", "1", "--format", "table[no-heading](jobId:sort=1)")
+
+    assert done.out == "bp1\n"
+
+
+def test_disable_does_not_ask_and_none_does(run: Run, server: SmallServer):
+    run("jobs", "list", "--format", "disable")
+    asked = len(server.seen)
+    run("jobs", "list", "--format", "none")
+
+    assert (asked, len(server.seen)) == (0, 1)
+
+
+def test_a_wrong_expression_is_told_before_the_server_is_asked(run: Run, server: SmallServer):
+    assert run("jobs", "list", "--filter", "a=").code == 2
+    assert run("jobs", "list", "--format", "table(").code == 2
+    assert server.seen == []
+
+
+def test_summarize_prints_boxes_whatever_the_format(run: Run, server: SmallServer):
+    server.answers[f"GET {PROJECT}/jobs/train1"] = (200, JOBS[0] | {"trainingInput": {"region": "r"}})
+
+    done = run("jobs", "describe", "train1", "--summarize", "--format", "json")
+
+    assert "Job Overview" in done.out
+    assert "Training Input Summary" in done.out
+    assert "WARNING: --format is ignored when --summarize is present." in done.err
+
+
 def test_describe_is_yaml_with_sorted_keys_and_quoted_numbers(run: Run):
     assert run("models", "describe", "m1").out == (
         "defaultVersion:\n"

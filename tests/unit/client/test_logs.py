@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlengine.client.api import Api
-from mlengine.client.logs import Place, follow, line
+from mlengine.client.logs import Pace, Place, follow, line
 from mlengine.errors import NotFound
 from tests.unit.client.small_server import Cut, SmallServer
 
@@ -30,13 +30,34 @@ def test_all_lines_come_once_in_order_and_following_ends_with_the_job(server: Sm
     texts = [found["textPayload"] for found in follow(api, "j1", sleep=naps.append)]
 
     assert texts == ["line 1", "line 2", "line 3", "line 4"]
-    assert naps == [0.5, 0.5]
+    assert naps == [0.5, 0.625]
     first, second, third, _ = (seen.json for seen in server.asked("POST", LIST))
     assert first["resourceNames"] == ["projects/local"]
     assert first["orderBy"] == "timestamp asc"
     assert 'resource.labels.job_id="j1" AND timestamp>="1970' in first["filter"]
     assert second["pageToken"] == "more"
     assert 'AND timestamp>="2026-11-02T09:29:59.500000Z"' in third["filter"]
+
+
+def test_the_pauses_grow_while_nothing_comes_and_have_an_end(server: SmallServer, api: Api):
+    server.answers[JOB] = [*[(200, {})] * 20, (200, {"endTime": "x"})]
+    server.answers[f"POST {LIST}"] = (200, {})
+    naps: list[float] = []
+
+    assert list(follow(api, "j1", sleep=naps.append)) == []
+
+    assert naps == sorted(naps)
+    assert (naps[0], naps[-1], len(naps)) == (0.625, 2.0, 20)
+
+
+def test_a_pause_that_was_chosen_stays(server: SmallServer, api: Api):
+    server.answers[JOB] = [*[(200, {})] * 3, (200, {"endTime": "x"})]
+    server.answers[f"POST {LIST}"] = (200, {})
+    naps: list[float] = []
+
+    assert list(follow(api, "j1", pace=Pace(7, 7), sleep=naps.append)) == []
+
+    assert naps == [7, 7, 7]
 
 
 def test_a_line_that_becomes_visible_after_a_younger_one_is_not_lost(server: SmallServer, api: Api):

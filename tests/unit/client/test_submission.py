@@ -60,6 +60,7 @@ def test_the_body_is_that_of_gcloud_with_the_package_below_the_job_dir(
         "labels": {"team": "a"},
         "trainingInput": {
             "args": ["--epochs", "3"],
+            "enableWebAccess": False,
             "jobDir": "gs://bkt/jd",
             "packageUris": [f"gs://bkt/{name}"],
             "pythonModule": "trainer.task",
@@ -106,6 +107,7 @@ def test_flags_win_over_the_file_and_its_args_stay_unless_replaced(
         "masterType": "standard_p100",
         "workerCount": 0,
         "args": ["--a"],
+        "enableWebAccess": False,
         "jobDir": "gs://bkt/flag",
         "pythonModule": "m.n",
         "region": "us-central1",

@@ -3,16 +3,18 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from mlengine.backends.database import SqlDatabase
+from mlengine.clock import to_text
 from mlengine.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, Problem
 from mlengine.jobs.domain import FINAL, Job, JobRequest, State, TrainingInput
 from mlengine.jobs.methods import methods
 from mlengine.jobs.service import JobService
 from mlengine.names import JobName, ObjectUrl, check_id
-from mlengine.web.method import Call, Json
+from mlengine.web.method import Call, Json, Reply
 from tests.conftest import HandClock
 
 PACKAGE = "gs://box/trainer.tar.gz"
@@ -353,3 +355,126 @@ def test_the_way_of_a_job_by_its_urls(house: House) -> None:
     assert call(house, "get", job_id="a")["state"] == "CANCELLED"
     with pytest.raises(InvalidArgument, match="'a_b' would do"):
         call(house, "get", job_id="a-b")
+
+
+@pytest.mark.parametrize("state", State)
+def test_labels_can_be_changed_in_every_state(house: House, state: State) -> None:
+    before = house.bring("a", state)
+    woken = house.woken
+
+    answer = call(house, "patch", b'{"labels": {"team": "ships"}}', "a", updateMask="labels")
+
+    assert answer["labels"] == {"team": "ships"}
+    assert answer["state"] == state.value
+    assert ("jobPosition" in answer) == (state is State.QUEUED)
+    after = house.job("a")
+    assert replace(after, labels={}, generation=before.generation) == before
+    assert house.woken == woken
+
+
+def test_labels_outside_of_the_mask_stay_and_empty_ones_take_all_away(house: House) -> None:
+    house.submit("a")
+    call(house, "patch", b'{"labels": {"team": "ships"}}', "a", updateMask="labels")
+
+    kept = call(house, "patch", b'{"labels": {"x": "y"}}', "a", updateMask="etag")
+    assert kept["labels"] == {"team": "ships"}
+    assert "labels" not in call(house, "patch", b"{}", "a", updateMask="labels")
+
+
+def test_a_whole_job_that_was_read_can_be_sent_back_with_new_labels(house: House) -> None:
+    house.bring("a", State.SUCCEEDED)
+    job = call(house, "get", job_id="a") | {"labels": {"team": "ships"}}
+
+    answer = call(house, "patch", json.dumps(job).encode(), "a", updateMask="labels,etag")
+
+    assert answer == job | {"etag": answer["etag"]}
+    assert answer["etag"] != job["etag"]
+
+
+def test_an_etag_of_before_is_refused_and_changes_nothing(house: House) -> None:
+    job = house.submit("a")
+    old = call(house, "get", job_id="a")["etag"]
+    house.service.move(job, State.PREPARING)
+    body = json.dumps({"labels": {"a": "b"}, "etag": old}).encode()
+
+    for mask in ("labels", "labels,etag"):
+        with pytest.raises(Conflict, match="it is PREPARING now"):
+            call(house, "patch", body, "a", updateMask=mask)
+    assert house.job("a").labels == {}
+
+
+@pytest.mark.parametrize(
+    ("mask", "body", "words"),
+    [
+        ("", b"{}", "updateMask is missing"),
+        ("state", b"{}", "cannot be changed"),
+        ("trainingInput.scaleTier", b"{}", "Submit another job"),
+        ("job_id", b"{}", "Submit another job"),
+        ("label", b"{}", "Did you mean 'labels'"),
+        ("labels", b'{"labels": {"A": "b"}}', "small letters"),
+        ("labels", b'{"label": {}}', "Did you mean 'labels'"),
+        ("labels", b'{"labels": {', "not JSON"),
+        ("labels", b'{"etag": "?"}', "no etag of ours"),
+    ],
+)
+def test_a_patch_that_cannot_be_is_refused_and_changes_nothing(
+    house: House, mask: str, body: bytes, words: str
+) -> None:
+    before = house.submit("a")
+
+    with pytest.raises(InvalidArgument) as refused:
+        call(house, "patch", body, "a", updateMask=mask)
+
+    assert words in str(refused.value)
+    assert house.job("a") == before
+
+
+def test_jobs_are_listed_by_a_filter(house: House) -> None:
+    for number, state in enumerate(State):
+        house.bring(f"rnn_{number}", state)
+        house.clock.forward()
+    noon = to_text(house.clock())
+    house.submit("cnn_1")
+    call(house, "patch", b'{"labels": {"team": "ships"}}', "cnn_1", updateMask="labels")
+
+    def found(text: str) -> set[str]:
+        return {job["jobId"] for job in call(house, "list", filter=text).get("jobs", [])}
+
+    assert found("jobId:rnn* AND state:FAILED") == {"rnn_4"}
+    assert found("jobId=cnn_1") == {"cnn_1"}
+    assert found("labels.team=ships") == {"cnn_1"}
+    assert found(f"createTime>={noon}") == {"cnn_1"}
+    assert found(f"createTime<{noon} state=QUEUED") == {"rnn_0"}
+    assert found("jobPosition=2") == {"cnn_1"}
+    assert found("NOT jobId:rnn*") == {"cnn_1"}
+    assert found("trainingInput.pythonModule=x") == set()
+
+
+def test_a_list_shows_the_places_in_the_queue(house: House) -> None:
+    for job_id in ("a", "b", "c"):
+        house.submit(job_id)
+        house.clock.forward()
+
+    jobs = call(house, "list")["jobs"]
+
+    assert [(job["jobId"], job["jobPosition"]) for job in jobs] == [("c", "3"), ("b", "2"), ("a", "1")]
+
+
+def test_the_answer_lists_what_was_accepted_without_effect(house: House) -> None:
+    training = {
+        "pythonModule": "t.task",
+        "packageUris": [PACKAGE],
+        "region": "here",
+        "workerType": "standard",
+        "useChiefInTfConfig": True,
+    }
+    [create] = [row for row in methods(house.service) if row.id == "ml.projects.jobs.create"]
+    body = json.dumps({"jobId": "a", "trainingInput": training}).encode()
+
+    reply = create.handler(Call(path={"project": "local"}, body=iter([body])))
+
+    assert isinstance(reply, Reply)
+    assert reply.headers["X-Mlengine-Warnings"] == (
+        "job.training_input.worker_type has no effect: there is no such replica; "
+        "job.training_input.use_chief_in_tf_config has no effect without a container"
+    )

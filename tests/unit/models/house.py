@@ -25,7 +25,7 @@ class House:
         self.files = {"gs://box/sk": ["model.joblib"], "gs://box/xgb": ["model.bst"]}
         self.woken = 0
         self.clock = clock
-        self.operations = OperationService(database)
+        self.operations = OperationService(database, changed=self.wake)
         self.service = ModelService(database, clock, list_files=self.list, changed=self.wake)
 
     def list(self, url: ObjectUrl, limit: int) -> list[str]:

@@ -98,7 +98,7 @@ def test_without_a_framework_the_files_decide(framework: str | None) -> None:
         (ORIGIN, "version.name"),
         (ORIGIN | {"name": "v-1"}, "version.name"),
         (ORIGIN | {"name": "v1", "framework": "PYTORCH"}, "version.framework"),
-        (ORIGIN | {"name": "v1", "machineType": "n1-standard-4"}, "version.machine_type"),
+        (ORIGIN | {"name": "v1", "machineType": "n9-standard-4"}, "version.machine_type"),
         (ORIGIN | {"name": "v1", "autoScaling": {"minNodes": 1}}, "version.auto_scaling"),
         (ORIGIN | {"name": "v1", "frameWork": "XGBOOST"}, "version.frame_work"),
     ],

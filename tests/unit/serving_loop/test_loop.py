@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlengine.backends.database import SqlDatabase
-from mlengine.errors import FailedPrecondition, NotFound, Unavailable
+from mlengine.errors import Conflict, FailedPrecondition, NotFound, Unavailable
 from mlengine.models.domain import Model, State, Version, VersionRequest
 from mlengine.models.service import ModelService
 from mlengine.names import ModelName, ObjectUrl
@@ -34,7 +34,7 @@ class House:
         self.fetched: list[str] = []
         self.workers = MemoryWorkers(folder)
         self.routes = MemoryRoutes()
-        self.operations = OperationService(database)
+        self.operations = OperationService(database, changed=lambda: self.loop.wake())
         self.interpreter: Callable[[str], Path] = lambda runtime: Path("/usr/bin/python3")
         self.service = ModelService(
             database, clock, list_files=lambda url, most: ["model.joblib"], changed=lambda: self.loop.wake()
@@ -404,3 +404,138 @@ def test_the_loop_in_its_thread_wakes_for_a_new_version_and_stops_when_told(hous
 
     assert house.version("v1").state is State.READY
     assert not thread.is_alive()
+
+
+def test_a_table_that_is_read_while_a_version_becomes_ready_has_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, to_deploy = house.service.ready, house.service.to_deploy
+    published, reading, turner = threading.Event(), threading.Event(), threading.current_thread()
+
+    def late_ready(version: Version) -> None:
+        published.set()
+        assert reading.wait(20)
+        ready(version)
+
+    def slow_rows() -> list[Version]:
+        rows = to_deploy()
+        if threading.current_thread() is turner and house.loop._publishing.locked() and published.is_set():
+            reading.set()
+            deadline = time.monotonic() + 20
+            while house.loop._answering and time.monotonic() < deadline:
+                time.sleep(0.001)
+        return rows
+
+    monkeypatch.setattr(house.service, "ready", late_ready)
+    monkeypatch.setattr(house.service, "to_deploy", slow_rows)
+
+    version = house.bring("v1")
+
+    assert house.routes.table == {"local/titanic/v1": house.workers.socket(version.uid)}
+    assert house.routes.tables.count(house.routes.table) == 1
+
+
+# Cancelling
+
+
+def cancel(house: House, version_id: str) -> Version:
+    version = house.version(version_id)
+    house.operations.cancel(version.operation)
+    return version
+
+
+def test_a_creation_that_is_cancelled_ends_its_worker_and_its_operation(house: House) -> None:
+    version = house.ask("v1", "slow")
+    house.turn_until(lambda: house.workers.starts == [version.uid])
+    folder = house.folder / "serving" / version.uid
+
+    cancel(house, "v1")
+    house.turn_until(lambda: house.version("v1").state is State.FAILED)
+    house.settle()
+
+    operation = house.operations.get(version.operation)
+    assert (operation.done, operation.error_status, operation.cancelling) == (True, "CANCELLED", True)
+    assert house.workers.state(version.uid) is WorkerState.ENDED
+    assert not folder.exists()
+    assert "cancelled" in house.version("v1").error_message
+    assert house.service.get_model(TITANIC)[0].default_version == ""
+    assert house.routes.table == {}
+
+
+def test_a_creation_is_cancelled_also_while_others_keep_every_thread_busy(house: House) -> None:
+    versions = [house.ask(f"v{number}", "slow") for number in range(6)]
+    house.turn_until(lambda: len(house.workers.starts) == 4)
+
+    for version in versions:
+        house.operations.cancel(version.operation)
+    house.turn_until(lambda: all(house.version(f"v{number}").state is State.FAILED for number in range(6)))
+    house.settle()
+
+    assert all(house.operations.get(version.operation).error_status == "CANCELLED" for version in versions)
+    assert all(house.workers.state(version.uid) is WorkerState.ENDED for version in versions)
+    assert len(house.workers.starts) == 4
+
+
+def test_a_creation_that_is_cancelled_before_its_worker_starts_never_starts_one(house: House) -> None:
+    building, built = threading.Event(), threading.Event()
+
+    def build(runtime: str) -> Path:
+        building.set()
+        assert built.wait(20)
+        return Path("/usr/bin/python3")
+
+    house.interpreter = build
+    version = house.ask("v1")
+    house.turn_until(building.is_set)
+
+    cancel(house, "v1")
+    house.turn_until(lambda: house.version("v1").state is State.FAILED)
+    assert house.operations.get(version.operation).error_status == "CANCELLED"
+    built.set()
+    house.settle()
+
+    assert house.workers.starts == []
+    assert not (house.folder / "serving" / version.uid).exists()
+
+
+def test_a_creation_that_was_cancelled_before_the_server_died_ends_with_the_next_one(house: House) -> None:
+    version = house.ask("v1", "slow")
+    house.turn_until(lambda: house.workers.starts == [version.uid])
+    house.loop.stop()
+    cancel(house, "v1")
+
+    house.loop = house.make_loop()
+    house.turn_until(lambda: house.version("v1").state is State.FAILED)
+
+    assert house.workers.state(version.uid) is WorkerState.ENDED
+
+
+def test_a_creation_that_was_cancelled_never_becomes_ready(house: House) -> None:
+    version = house.ask("v1")
+    cancel(house, "v1")
+
+    with pytest.raises(Conflict, match="was cancelled"):
+        house.service.ready(version)
+    assert house.version("v1").state is State.CREATING
+
+
+def test_a_version_that_is_ready_stays_so_when_its_operation_is_cancelled(house: House) -> None:
+    version = house.bring("v1")
+
+    cancel(house, "v1")
+    house.loop.turn()
+    house.settle()
+
+    assert house.version("v1") == version
+    assert house.operations.get(version.operation).error_status == ""
+    assert house.workers.state(version.uid) is WorkerState.SERVING
+
+
+def test_the_name_of_a_cancelled_version_is_free_once_it_is_deleted(house: House) -> None:
+    house.ask("v1", "slow")
+    cancel(house, "v1")
+    house.turn_until(lambda: house.version("v1").state is State.FAILED)
+    house.service.delete_version(TITANIC.version("v1"))
+    house.turn_until(lambda: not house.service.to_deploy())
+
+    assert house.bring("v1").state is State.READY

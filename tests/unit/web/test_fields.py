@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlengine.errors import InvalidArgument
-from mlengine.web.fields import Fields, etag, generation_of
+from mlengine.web.fields import Fields, etag, generation_of, stamp
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -124,3 +125,61 @@ def test_an_inner_object_tells_the_whole_path() -> None:
         inner.done()
 
     assert refused.value.field == "job.training_input.oops"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {},
+        {"team": "vision", "a-b_c": "1", "größe": "groß", "color": ""},
+        {f"key{number}": "x" for number in range(64)},
+        {"a" * 63: "b" * 63},
+    ],
+)
+def test_labels_are_small_letters_and_digits(labels: dict[str, str]) -> None:
+    assert Fields({"labels": labels}, path="job").labels("labels") == labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"": "x"},
+        {"Team": "x"},
+        {"1st": "x"},
+        {"-a": "x"},
+        {"team": "Vision"},
+        {"team": "a b"},
+        {"a" * 64: "x"},
+        {"a": "b" * 64},
+        {"a/b": "x"},
+        {f"key{number}": "x" for number in range(65)},
+        {"a": 1},
+        ["a"],
+    ],
+)
+def test_other_labels_are_refused(labels: object) -> None:
+    with pytest.raises(InvalidArgument, match="labels") as refused:
+        Fields({"labels": labels}, path="job").labels("labels")
+
+    assert refused.value.field == "job.labels"
+    assert len(str(refused.value)) < 500
+
+
+def test_what_is_accepted_without_effect_is_listed_with_its_whole_path() -> None:
+    warnings: list[str] = []
+    fields = Fields({"inner": {"network": "n"}, "empty": False}, path="job", warnings=warnings)
+    inner = fields.inner("inner")
+    assert inner
+    inner.unused("network", "has no effect")
+    fields.unused("empty", "has no effect")
+    fields.done()
+
+    assert warnings == ["job.inner.network has no effect"]
+
+
+def test_a_stamp_differs_for_another_generation_and_for_another_resource_of_the_name() -> None:
+    born = datetime(2026, 11, 2, tzinfo=UTC)
+    stamps = {stamp(1, born), stamp(2, born), stamp(1, born + timedelta(milliseconds=1))}
+
+    assert len(stamps) == 3
+    assert all(generation_of(etag(found)) == found for found in stamps)

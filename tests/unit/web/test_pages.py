@@ -65,3 +65,58 @@ def test_what_is_no_page_size_is_refused(text: str) -> None:
 def test_a_token_of_another_list_or_of_nobody_is_refused(token: str) -> None:
     with pytest.raises(InvalidArgument, match="not from this list"):
         page_of(["a"], {"pageToken": token})
+
+
+def listed(query: Mapping[str, str], within: str = "p", count: int = 1000) -> dict[str, Any]:
+    """A page of the numbers below `count`, whose `kind` is their remainder by 100."""
+
+    def fetch(after: str, limit: int) -> list[int]:
+        first = int(after or "-1") + 1
+        return list(range(first, min(first + limit, count)))
+
+    return paged(
+        query,
+        kind="jobs",
+        within=within,
+        fields={"kind": "number", "id": "number"},
+        fetch=fetch,
+        key=str,
+        render=lambda number: {"id": number, "kind": number % 100},
+    )
+
+
+def test_the_pages_of_a_filtered_list_hold_what_is_wanted_and_nothing_else() -> None:
+    query = {"filter": "kind=7", "pageSize": "4"}
+    seen: list[int] = []
+    while True:
+        page = listed(query)
+        assert len(page["jobs"]) <= 4
+        seen += [item["id"] for item in page["jobs"]]
+        if "nextPageToken" not in page:
+            break
+        query["pageToken"] = page["nextPageToken"]
+
+    assert seen == list(range(7, 1000, 100))
+
+
+def test_a_filter_that_nothing_fulfils_gives_an_empty_list() -> None:
+    assert listed({"filter": "kind=7 AND kind=8"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "within"),
+    [({"filter": "kind=8"}, "p"), ({}, "p"), ({"filter": "kind=7"}, "other")],
+)
+def test_a_token_is_bound_to_its_parent_and_filter(query: dict[str, str], within: str) -> None:
+    token = listed({"filter": "kind=7", "pageSize": "2"})["nextPageToken"]
+
+    with pytest.raises(InvalidArgument, match="not from this list"):
+        listed(query | {"pageToken": token}, within=within)
+
+
+def test_the_size_of_a_page_may_change_from_one_to_the_next() -> None:
+    token = listed({"filter": "kind=7", "pageSize": "2"})["nextPageToken"]
+
+    page = listed({"filter": "kind=7", "pageSize": "3", "pageToken": token})
+
+    assert [item["id"] for item in page["jobs"]] == [207, 307, 407]

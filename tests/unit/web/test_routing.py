@@ -24,7 +24,6 @@ from mlengine.errors import (
     RangeNotSatisfiable,
 )
 from mlengine.web.method import Call, Json, Method, Reply
-from mlengine.web.projects import only_project
 from mlengine.web.routing import Router
 from mlengine.web.server import HttpServer
 
@@ -113,14 +112,6 @@ def test_an_unknown_custom_verb_is_not_taken_for_a_part_of_the_name() -> None:
 def test_a_name_with_a_nul_is_the_name_of_nothing() -> None:
     with pytest.raises(NotFound):
         Router(TABLE).find("GET", "/v1/projects/p/jobs/a%00b")
-
-
-def test_another_project_is_answered_with_the_name_of_this_one() -> None:
-    mine = only_project([row("GET", _P + "/jobs")], "local")[0]
-
-    assert mine.handler(Call(path={"project": "local"}))
-    with pytest.raises(NotFound, match="use --project local"):
-        mine.handler(Call(path={"project": "other"}))
 
 
 # Through a real server

@@ -18,6 +18,7 @@ CLOSED = b"Connection: close\r\n"
 
 # A refusal that a second try may get past says when to try, or with what.
 _CURES = {
+    401: b'WWW-Authenticate: Bearer realm="mlengine"\r\n',
     407: b'Proxy-Authenticate: Basic realm="jobs of mlengine"\r\n',
     429: b"Retry-After: 1\r\n",
     503: b"Retry-After: 1\r\n",

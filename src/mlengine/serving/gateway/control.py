@@ -126,6 +126,7 @@ class AdminSocket:
     """Where the control plane pushes the routing table and asks for figures, one JSON object a line.
 
     {"op": "routes", "versions": {"P/M/V": "/path/to/socket"}, "defaults": {"P/M": "V"}}  ->  {"ok": true}
+    {"op": "access", "directory": {…}}  ->  {"ok": true}
     {"op": "status"}  ->  {"ok": true, "inFlight": …, "answered": …, "connections": …, "versions": {…}}
     Anything else     ->  {"ok": false, "error": {"code", "message", "status"}}
     """
@@ -175,10 +176,17 @@ class AdminSocket:
                 case {"op": "routes", "versions": versions}:
                     self._door.routes.apply(versions, order.get("defaults", {}))
                     return {"ok": True}
+                case {"op": "access", "directory": directory}:
+                    known = self._door.admission.use(directory)
+                    self._door.routes.rename({number: project for project, number in known.items()})
+                    return {"ok": True}
                 case {"op": "status"}:
                     return {"ok": True} | self._status()
                 case _:
-                    raise InvalidArgument("The order is none of 'routes' (with 'versions') and 'status'.")
+                    raise InvalidArgument(
+                        "The order is none of 'routes' (with 'versions'), 'access' (with 'directory') and "
+                        "'status'."
+                    )
         except Problem as problem:
             return {"ok": False, "error": {"code": 400, "message": str(problem), "status": problem.status}}
 

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Protocol
 
 from mlengine.access.domain import JobTokens
+from mlengine.serving.gateway.admission import Admission
 from mlengine.serving.gateway.routes import RoutingTable
 from mlengine.serving.gateway.settings import GatewaySettings
 from mlengine.serving.gateway.upstream import ControlPool
@@ -65,6 +66,7 @@ class Door:
         self.control = ControlPool(settings.control_socket, settings.control_seconds)
         self.tls = tls
         self.tokens = JobTokens(settings.job_secret) if settings.job_secret else None
+        self.admission = Admission(settings)
         names = (settings.host, *settings.allowed_hosts) if loopback else None
         hosts = HostRule(names)
         self.plain = Entrance(scheme=b"http", hosts=hosts, proxy=True)

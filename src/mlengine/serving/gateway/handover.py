@@ -71,10 +71,8 @@ class Bulk:
     async def _arrive(self, connection: socket.socket, ahead: bytes) -> None:
         door = self._door
         try:
-            _, client = await self._loop.connect_accepted_socket(
-                lambda: ClientConnection(door, door.plain), connection
+            await self._loop.connect_accepted_socket(
+                lambda: ClientConnection(door, door.plain, ahead=ahead), connection
             )
         except OSError:
             connection.close()
-            return
-        client.data_received(ahead)

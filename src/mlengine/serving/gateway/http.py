@@ -38,7 +38,9 @@ SMALL = 64 * 1024
 class ClientConnection(asyncio.Protocol):
     """One client. Also the callbacks (`on_…`) of its parser."""
 
-    def __init__(self, door: Door, entrance: Entrance) -> None:
+    def __init__(self, door: Door, entrance: Entrance, *, ahead: bytes = b"") -> None:
+        """`ahead`: what somebody else has read of the connection."""
+        self._ahead = ahead
         self.door = door
         self.entrance = entrance
         self.closed = False
@@ -88,6 +90,10 @@ class ClientConnection(asyncio.Protocol):
         self.door.connections.add(self)
         if self.door.leaving:
             self.cut()
+        elif self._ahead:
+            # Here, before the event loop can bring what follows it.
+            self.data_received(self._ahead)
+            self._ahead = b""
 
     def connection_lost(self, _: Exception | None) -> None:
         self.closed = True

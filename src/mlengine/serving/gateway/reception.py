@@ -30,6 +30,11 @@ def receive(connection: ClientConnection, request: Request) -> Turn:
     if request.method == b"POST":
         link = connection.door.routes.find(request.target)
         if link is not None:
+            refused = connection.door.admission.refusal(request, link.version, connection.entrance.scheme)
+            if refused is not None:
+                # Whether a body that waits for our word still comes is the client's choice.
+                close = request.close or (request.has_body and request.expects_continue)
+                return ready(connection, *refused, close=close, http10=request.http10)
             return _prediction(connection, request, link)
     elif request.target.partition(b"?")[0] == b"/healthz" and request.method in (b"GET", b"HEAD"):
         return ready(

@@ -25,6 +25,7 @@ class RoutingTable:
         self._settings = settings
         self._links: dict[str, WorkerLink] = {}
         self._defaults: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}
         self._leaving: list[WorkerLink] = []
         self._remembered: dict[bytes, WorkerLink] = {}
 
@@ -67,6 +68,11 @@ class RoutingTable:
                 link.leave()
                 self._leaving.append(link)
 
+    def rename(self, numbers: Mapping[str, str]) -> None:
+        """From now on these numbers stand for these projects."""
+        self._numbers = dict(numbers)
+        self._remembered.clear()
+
     def status(self) -> dict[str, dict[str, float | bool]]:
         """Per version: its counters, what waits for it now, and whether its worker is connected."""
         return {
@@ -101,6 +107,7 @@ class RoutingTable:
         if not names[-1].endswith(_VERB) or any("/" in name for name in names):
             return None
         names[-1] = names[-1].removesuffix(_VERB)
+        names[0] = self._numbers.get(names[0], names[0])
         match names:
             case [project, "models", model, "versions", version]:
                 return f"{project}/{model}/{version}"

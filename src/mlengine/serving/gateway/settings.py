@@ -25,6 +25,9 @@ class GatewaySettings:
         certificate: Names the file with the key and certificates for https, and renews it when it is time. It
             may take a second, and is asked again every day. None for no https.
         job_secret: What the tokens of jobs are made with; empty for no proxy.
+        token_secret: What access tokens are made with; empty where nobody shows any.
+        tokens_required: Whether every prediction needs a token, or who has none is the owner.
+        first_project: The project of jobs whose token says none.
         impersonated_hosts: Hosts under whose names the proxy for jobs answers itself.
         outer_proxy: URL of the proxy by which this machine reaches other hosts; empty for none.
         outer_no_proxy: Hosts to reach without it, as in the variable `no_proxy`.
@@ -52,6 +55,9 @@ class GatewaySettings:
     tls_port: int = 0
     certificate: Callable[[], Path] | None = None
     job_secret: bytes = b""
+    token_secret: bytes = b""
+    tokens_required: bool = False
+    first_project: str = "local"
     impersonated_hosts: tuple[str, ...] = ()
     outer_proxy: str = ""
     outer_no_proxy: str = ""

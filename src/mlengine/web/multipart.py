@@ -1,4 +1,4 @@
-"""Multipart bodies as storage clients write them, read piece by piece.
+"""Multipart bodies as Google's clients write them, read piece by piece.
 
 Our own, because the media part may be larger than memory, and because clients differ: boundaries in double,
 single or no quotes, lines ending in CRLF or LF. Both kinds in use are here: `multipart/related`, a JSON part
