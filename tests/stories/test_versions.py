@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import signal
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,29 @@ def _command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except FileNotFoundError:
         return ""
+
+
+def test_a_query_that_would_change_the_answer_of_a_prediction_is_refused(
+    server: Server, shell: Shell, line: Path
+):
+    deploy(shell, "queried", "--origin", str(line), "--framework", "scikit-learn")
+
+    def ask(query: str) -> tuple[int, dict]:
+        url = f"{server.endpoint}/v1/projects/local/models/queried:predict{query}"
+        request = urllib.request.Request(url, b'{"instances": [[2.0]]}')
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    for idle in ("", "?alt=json", "?%24.xgafv=2&prettyPrint=false&key=x", "?quotaUser=me"):
+        status, answer = ask(idle)
+        assert (status, answer["predictions"]) == (200, [pytest.approx(5.0)])
+    for query, named in (
+        ("?fields=predictions", "fields"),
+        ("?alt=media", "alt"),
+        ("?vresion=v1", "vresion"),
+    ):
+        status, answer = ask(query)
+        assert (status, named in answer["error"]["message"]) == (400, True), answer

@@ -85,6 +85,7 @@ class Session:
             trace=self.debug if self.verbosity == "debug" else None,
             log=self.error if self.log_http else None,
             authorization=self._authorization,
+            warn=self.warn,
         )
 
     @cached_property

@@ -83,6 +83,7 @@ class Connection:
         trace: Called with a line per request and answer, for `--verbosity debug`.
         log: Called with requests and answers in full, for `--log-http`.
         authorization: Value of the header that says who is calling; "" for nobody.
+        warn: Called with what the server says about fields that have no effect.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Connection:
         trace: Callable[[str], None] | None = None,
         log: Callable[[str], None] | None = None,
         authorization: str = "",
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self._warn = warn
         self._trace = trace
         self._log = log
         self._authorization = authorization
@@ -175,6 +178,9 @@ class Connection:
         response = self._exchange(verb, target, dict(headers or {}), body, timeout)
         if self._trace:
             self._trace(f"{verb} {self.endpoint}{target} -> {response.status}")
+        if self._warn and (warnings := response.getheader("X-Mlengine-Warnings")):
+            for warning in warnings.split("; "):
+                self._warn(warning)
         if response.status < 300 or response.status in accepted:
             return response
         content = read(response)

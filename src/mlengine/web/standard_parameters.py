@@ -37,6 +37,12 @@ def _wrapped(method: Method) -> Method:
             _check_flag(parameter, own.get(parameter.name, ""))
         pretty = _standard(query)
         mask = parse_mask(query["fields"]) if query.get("fields", "").strip() else {}
+        if mask and method.response == "HttpBody":
+            raise InvalidArgument(
+                "What a model answers is passed on whole; fields cannot choose from it.",
+                hint="Leave fields out.",
+                field="fields",
+            )
         _check_mask(mask, method.response, "")
         answer = method.handler(replace(call, query=own))
         return answer if not mask and pretty else _finished(answer, mask, pretty=pretty)

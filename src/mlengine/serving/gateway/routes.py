@@ -14,6 +14,10 @@ from mlengine.serving.gateway.settings import GatewaySettings
 
 _PREFIX = "/v1/projects/"
 _VERB = ":predict"
+# Query parameters that change nothing about a prediction. With any other, the control plane tells what is wrong.
+_IDLE = frozenset(
+    "access_token alt=json alt= key oauth_token prettyPrint quotaUser uploadType upload_protocol".split()
+)
 # Targets differ by their query strings too, so what is remembered about them needs a bound.
 _MOST_REMEMBERED = 4096
 
@@ -99,7 +103,9 @@ class RoutingTable:
 
     def _version_of(self, target: bytes) -> str | None:
         """ "PROJECT/MODEL/VERSION" of a predict path, with the default filled in; None for any other path."""
-        path = target.partition(b"?")[0].decode("latin-1")
+        path, _, query = target.decode("latin-1").partition("?")
+        if query and not all(map(_idle, query.split("&"))):
+            return None
         if not path.startswith(_PREFIX):
             return None
         # Split first: an encoded slash belongs to a name, and no name of ours has one.
@@ -115,6 +121,12 @@ class RoutingTable:
                 default = self._defaults.get(f"{project}/{model}")
                 return f"{project}/{model}/{default}" if default else None
         return None
+
+
+def _idle(parameter: str) -> bool:
+    name, _, value = unquote(parameter).partition("=")
+    name = name.removeprefix("$")
+    return not name or name in _IDLE or f"{name}={value}" in _IDLE or (name == ".xgafv" and value in "12")
 
 
 def _check(entries: object, *, parts: int, field: str) -> None:
