@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
 from mlengine.storage.blobs import PIECE, BlobInfo, Pieces, check_key, is_key
@@ -27,11 +28,16 @@ class FolderBlobs:
             _make_folder(folder)
 
     def write(self, key: str, chunks: Iterable[bytes]) -> int:
+        path, size = self._growing_path(key), 0
         try:
-            size = self.append(key, 0, chunks)
-            self.seal(key)
+            # Nobody has been told of it before it is sealed, so the folder in which it grows need not be synced.
+            with path.open("wb", buffering=0) as file:
+                for chunk in chunks:
+                    size += _write_all(file, chunk)
+                os.fsync(file.fileno())
+            self._seal(path, self._sealed_path(key))
         except BaseException:
-            self._growing_path(key).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
         return size
 
@@ -72,9 +78,7 @@ class FolderBlobs:
             if target.exists():
                 return
             self.append(key, 0, ())
-        _make_folder(target.parent)
-        path.rename(target)
-        _sync_folder(target.parent)
+        self._seal(path, target)
         _sync_folder(self._growing)
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Pieces:
@@ -98,6 +102,11 @@ class FolderBlobs:
         for folder in sorted(self._sealed.iterdir()):
             if folder.name.startswith(prefix[:2]) or prefix.startswith(folder.name):
                 yield from _files(folder, prefix, sealed=True)
+
+    def _seal(self, path: Path, target: Path) -> None:
+        _make_folder(target.parent)
+        path.rename(target)
+        _sync_folder(target.parent)
 
     def _growing_path(self, key: str) -> Path:
         return self._growing / check_key(key)
@@ -134,6 +143,14 @@ class _FilePieces:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _write_all(file: FileIO, chunk: bytes) -> int:
+    """Write a piece; a raw file may take less than it is given."""
+    written = file.write(chunk)
+    while written < len(chunk):
+        written += file.write(memoryview(chunk)[written:])
+    return written
 
 
 def _open(path: Path, start: int, end: int | None) -> _FilePieces:
