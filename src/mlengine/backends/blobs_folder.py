@@ -30,7 +30,7 @@ class FolderBlobs:
     def write(self, key: str, chunks: Iterable[bytes]) -> int:
         path, size = self._growing_path(key), 0
         try:
-            # Nobody has been told of it before it is sealed, so the folder in which it grows need not be synced.
+            # Nobody is told of it before it is sealed, so the folder in which it grows need not be synced.
             with path.open("wb", buffering=0) as file:
                 for chunk in chunks:
                     size += _write_all(file, chunk)

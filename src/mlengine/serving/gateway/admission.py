@@ -62,9 +62,7 @@ class Admission:
         header = request.fields.get(b"authorization", b"")
         if not header and b"_token=" in request.target:
             header = _in_query(request.target)
-        if not header and not self._required:
-            return None
-        if not self._judges:
+        if not self._required and not (header and self._judges):
             return None
         key = (header, version, request.host)
         now = time.time()

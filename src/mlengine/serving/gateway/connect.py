@@ -163,7 +163,8 @@ def _check(connection: ClientConnection, request: Request) -> tuple[str, str, in
     if not connection.entrance.proxy or door.tokens is None:
         raise Refused(405, InvalidArgument("CONNECT is not done here."))
     # Tokens go through the air as they are; nothing but jobs on this machine has business here.
-    if not is_loopback(connection.client_address.decode()):
+    address = connection.client_address.decode()
+    if not (is_loopback(address) or address == door.settings.host):
         raise Refused(403, PermissionDenied("This server is a proxy for its own jobs only, on this machine."))
     job = door.tokens.job_of(_credentials(request.fields.get(b"proxy-authorization", b"")))
     if job is None:
