@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +25,17 @@ from google.oauth2 import service_account
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
 
+from mlengine.access.domain import JobTokens
+from mlengine.access.rsa import make_pair
+from mlengine.backends.blobs_memory import MemoryBlobs
+from mlengine.backends.database import SqlDatabase
+from mlengine.backends.keys import job_secret
+from mlengine.backends.replicas import ReplicaTasks
+from mlengine.jobs.domain import Job, TrainingInput
+from mlengine.names import JobName
+from mlengine.storage.service import StorageService
 from tests.clients.whole_server import RUNTIME, origin, unused
+from tests.conftest import HandClock
 from tests.stories.conftest import Server, Shell
 
 __all__ = ["origin"]
@@ -350,3 +363,73 @@ def test_the_log_of_changes_says_who_did_what(account: Callable[..., Account]) -
     assert [(note["method"], note["status"]) for note in mine] == [
         ("ml.projects.models.create", "PERMISSION_DENIED")
     ]
+
+
+IN_A_JOB = """
+import gcsfs, pyarrow.fs, sys
+from google.cloud import storage
+bucket = sys.argv[1]
+with storage.Client() as client:
+    client.bucket(bucket).blob("by-storage").upload_from_string("one")
+with gcsfs.GCSFileSystem().open(f"{bucket}/by-gcsfs", "wb") as file:
+    file.write(b"two")
+files, path = pyarrow.fs.FileSystem.from_uri(f"gs://{bucket}/by-arrow")
+with files.open_output_stream(path) as stream:
+    stream.write(b"three")
+print(sorted(gcsfs.GCSFileSystem().ls(bucket)))
+"""
+
+
+def test_in_a_job_every_client_finds_its_credentials(
+    whole: Server, tmp_path: Path, sqlite: SqlDatabase, clock: HandClock
+) -> None:
+    mine, other = f"b-{uuid.uuid4().hex[:8]}", f"b-{uuid.uuid4().hex[:8]}"
+    project = f"team-{uuid.uuid4().hex[:8]}"
+    whole.shell.run("projects", "create", project)
+    whole.shell.run("storage", "mb", f"gs://{mine}", "--project", project)
+    whole.shell.run("storage", "mb", f"gs://{other}")
+    tasks = ReplicaTasks(
+        tmp_path,
+        StorageService(sqlite, MemoryBlobs(), clock),
+        cache_dir=tmp_path,
+        endpoint=whole.endpoint,
+        machine=os.environ,
+        tokens=JobTokens(job_secret(whole.data_dir / "keys")),
+        tls_port=whole.record()["tlsPort"],
+        roots=whole.data_dir / "keys" / "roots.pem",
+        agent=lambda _: "agent@example.com",
+        private_key=lambda: make_pair()[0],
+        tokens_required=True,
+    )
+    training = TrainingInput(python_module="m", package_uris=(), region="here", runtime="any")
+    task = tasks.prepare(Job(name=JobName(project, "j"), uid="u", training=training, created=clock()))
+    environment = json.loads(Path(task.argv[-1]).read_text())["env"]
+
+    def run(bucket: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", IN_A_JOB, bucket]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    done, refused = run(mine), run(other)
+
+    assert done.stdout == f"['{mine}/by-arrow', '{mine}/by-gcsfs', '{mine}/by-storage']\n", done.stderr
+    assert refused.returncode and "403" in refused.stderr
+
+
+def test_a_signed_url_opens_what_its_signer_may(account: Callable[..., Account], whole: Server) -> None:
+    admin, signer = account("roles/storage.admin"), account()
+    name = f"b-{uuid.uuid4().hex[:8]}"
+    with admin.storage() as client:
+        client.create_bucket(name).blob("a").upload_from_string("one")
+    with signer.storage() as client:
+        url = (
+            client.bucket(name)
+            .blob("a")
+            .generate_signed_url(version="v4", expiration=600, api_access_endpoint=whole.endpoint)
+        )
+
+    before = requests.get(url, timeout=30)
+    signer.grant("roles/storage.objectViewer")
+    after = requests.get(url, timeout=30)
+
+    assert (before.status_code, after.status_code, after.content) == (403, 200, b"one")
+    assert "storage.objects.get" in before.text and signer.email in before.text

@@ -51,7 +51,11 @@ def gsutil_program() -> Path:
 @pytest.fixture
 def gsutil(whole: Server, gsutil_program: Path, tmp_path: Path) -> Gsutil:
     """Runs gsutil with the settings that jobs get; its output."""
-    record = whole.record()
+    return gsutil_at(whole, gsutil_program, tmp_path)
+
+
+def gsutil_at(server: Server, gsutil_program: Path, tmp_path: Path, key_file: Path | None = None) -> Gsutil:
+    record = server.record()
     config = tmp_path / "boto.cfg"
     config.write_text(
         gsutil_settings(
@@ -60,6 +64,7 @@ def gsutil(whole: Server, gsutil_program: Path, tmp_path: Path) -> Gsutil:
             roots=Path(record["caFile"]),
             project="local",
             state=tmp_path / "state",
+            key_file=key_file,
         )
     )
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BOTO_CONFIG": str(config)}
@@ -107,6 +112,24 @@ def test_gsutil_does_its_day_s_work(gsutil: Gsutil, tmp_path: Path) -> None:
     for name, content in contents.items():
         assert (tmp_path / "back" / "tree" / name).read_bytes() == content
     assert "gs://worked/" not in gsutil("ls")
+
+
+def test_gsutil_shows_its_key_to_a_server_that_wants_tokens(gsutil_program: Path, tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", Shell(tmp_path, {"MLENGINE_AUTH": "required"}))
+    server.start()
+    try:
+        gsutil = gsutil_at(server, gsutil_program, tmp_path, server.data_dir / "keys" / "admin.json")
+        (tmp_path / "a.txt").write_text("one\n")
+
+        gsutil("mb", "gs://guarded")
+        gsutil("cp", "a.txt", "gs://guarded/")
+
+        assert gsutil("cat", "gs://guarded/a.txt") == "one\n"
+        stranger = gsutil_at(server, gsutil_program, tmp_path)
+        with pytest.raises(AssertionError, match="401"):
+            stranger("cat", "gs://guarded/a.txt")
+    finally:
+        server.stop()
 
 
 def test_google_cloud_storage_works_over_https_and_its_uploads_go_on_there(

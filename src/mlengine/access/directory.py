@@ -19,6 +19,7 @@ from mlengine.errors import PermissionDenied, Unauthenticated
 _FULL = (next(iter(SCOPES)),)
 # Whom a token is for where it names one of Google's services: all of them are here.
 _GOOGLE = ".googleapis.com"
+_LONGEST_SHOWN = 300  # of a resource's name, in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +230,7 @@ class Directory:
         """
         if self.allows(who, permission, resource):
             return
+        resource = resource[:_LONGEST_SHOWN]
         if who.kind == "nobody":
             raise Unauthenticated(
                 "Request is missing required authentication credential: nobody may use "

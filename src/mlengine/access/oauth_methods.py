@@ -5,9 +5,11 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 from mlengine.access.oauth import OAuthError, TokenService
+from mlengine.errors import InvalidArgument
 from mlengine.web.method import Call, Handler, Json, Method, Reply
 
 _LONGEST_FORM = 64 * 1024
+_MOST_FIELDS = 50
 
 
 def methods(service: TokenService) -> list[Method]:
@@ -53,7 +55,10 @@ def methods(service: TokenService) -> list[Method]:
 
 def _form(call: Call) -> dict[str, str]:
     text = call.read(limit=_LONGEST_FORM).decode("utf-8", "replace")
-    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50))
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        raise OAuthError("invalid_request", f"The form has more than {_MOST_FIELDS} fields.") from None
 
 
 def _in_oauth(handler: Handler) -> Handler:
@@ -61,7 +66,10 @@ def _in_oauth(handler: Handler) -> Handler:
 
     def answered(call: Call) -> Json | Reply:
         try:
-            return handler(call)
+            try:
+                return handler(call)
+            except InvalidArgument as problem:
+                raise OAuthError("invalid_request", str(problem)) from None
         except OAuthError as error:
             content = {"error": error.word, "error_description": error.description}
             status = 401 if error.word == "invalid_token" and "userinfo" in call.target else 400

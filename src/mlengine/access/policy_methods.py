@@ -29,11 +29,8 @@ def methods(
     """
 
     def get(call: Call) -> Json:
-        asked = call.query.get("options.requestedPolicyVersion")
-        if call.verb == "POST":
-            options = call.json().get("options")
-            asked = asked or (options.get("requestedPolicyVersion") if isinstance(options, dict) else None)
-        wire.check_policy_version(asked)
+        asked = call.query.get("options.requestedPolicyVersion", "")
+        wire.check_policy_version(asked or (wire.asked_version(call.json()) if call.verb == "POST" else ""))
         return wire.policy_json(service.get(_resource(call)))
 
     def set_(call: Call) -> Json:

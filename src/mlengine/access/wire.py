@@ -147,6 +147,17 @@ def permissions_from_json(body: Json) -> tuple[str, ...]:
     return permissions
 
 
+def asked_version(body: Json) -> int:
+    """The version in a `GetIamPolicyRequest`; 0 where none is asked for."""
+    fields = Fields(body, path="")
+    options = fields.inner("options")
+    fields.done()
+    version = options.number("requestedPolicyVersion") if options else 0
+    if options:
+        options.done()
+    return version
+
+
 def check_policy_version(text: object) -> None:
     """Whether policies can be given in the version that is asked for.
 

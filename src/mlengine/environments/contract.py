@@ -86,9 +86,9 @@ def trainer_environment(
             dict.fromkeys(filter(None, [*no_proxy(env).split(","), *straight]))
         )
     env |= {"HOME": str(home), "TMPDIR": str(temporary)}
-    env |= storage_variables(storage_endpoint, project=project)
-    if access and access.required:
-        env |= _token_in_url(storage_endpoint, access.token)
+    env |= framework_variables(runtime_version)
+    token = access.token if access and access.required else ""
+    env |= storage_variables(storage_endpoint, project=project, token=token)
     env |= {
         "TF_CONFIG": json.dumps(
             _tf_config(
@@ -129,20 +129,35 @@ def machine_variables(own: Mapping[str, str]) -> dict[str, str]:
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"} | kept
 
 
-def storage_variables(endpoint: str, *, project: str) -> dict[str, str]:
+def framework_variables(runtime_version: str) -> dict[str, str]:
+    """What makes frameworks behave as a trainer expects.
+
+    Args:
+        runtime_version: As requested. Trainers for Google's 2.x were written for Keras 2.
+    """
+    old = legacy(runtime_version)
+    variables = {
+        "OMP_WAIT_POLICY": "PASSIVE"
+    }  # idle OpenMP threads that spin make a busy machine many times slower
+    return variables | ({"TF_USE_LEGACY_KERAS": "1"} if old and old.has_keras_2 else {})
+
+
+def storage_variables(endpoint: str, *, project: str, token: str = "") -> dict[str, str]:
     """What makes `gs://` in google-cloud-storage, gcsfs, fsspec, pandas and PyArrow mean our storage.
 
     Args:
         endpoint: Our server as the job reaches it: "http://127.0.0.1:8080".
         project: The project's id.
+        token: What a server needs that answers nobody without one; "" for none.
     """
-    return {
+    found = {
         "STORAGE_EMULATOR_HOST": endpoint,  # google-cloud-storage and gcsfs; both then go without credentials
         "CLOUD_STORAGE_EMULATOR_ENDPOINT": endpoint,  # PyArrow
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else gcsfs asks Google for each bucket's type
         "GOOGLE_CLOUD_PROJECT": project,
         "NO_GCE_CHECK": "true",  # else gcsfs seeks a metadata server: 12 s where packets vanish
     }
+    return found | _token_in_url(endpoint, token) if token else found
 
 
 def _token_in_url(endpoint: str, token: str) -> dict[str, str]:
@@ -155,7 +170,9 @@ def _token_in_url(endpoint: str, token: str) -> dict[str, str]:
     }
 
 
-def gsutil_settings(*, host: str, tls_port: int, roots: Path, project: str, state: Path) -> str:
+def gsutil_settings(
+    *, host: str, tls_port: int, roots: Path, project: str, state: Path, key_file: Path | None = None
+) -> str:
     """gsutil's file of settings, by which `gs://` means our storage.
 
     Args:
@@ -164,14 +181,22 @@ def gsutil_settings(*, host: str, tls_port: int, roots: Path, project: str, stat
         roots: File of the authorities to trust.
         project: The project's id.
         state: A folder in which gsutil keeps what it knows of unfinished transfers.
+        key_file: A key to show; None to say nothing about who is asking.
     """
+    identity = (
+        "[OAuth2]\n"
+        # Its library has Google's address compiled in, whatever the key says.
+        f"provider_token_uri = https://{host}:{tls_port}/token\n"
+        "token_cache = in_memory\n"
+    )
     return (
         "[Credentials]\n"
         f"gs_json_host = {host}\n"
         f"gs_json_port = {tls_port}\n"
         f"gs_host = {host}\n"
         f"gs_port = {tls_port}\n"
-        "[Boto]\n"
+        + (f"gs_service_key_file = {key_file}\n{identity}" if key_file else "")
+        + "[Boto]\n"
         f"ca_certificates_file = {roots}\n"
         "[GSUtil]\n"
         "prefer_api = json\n"

@@ -21,6 +21,7 @@ from mlengine.errors import (
     Problem,
     QuotaExceeded,
     RangeNotSatisfiable,
+    Unauthenticated,
     Unavailable,
 )
 from mlengine.names import ObjectUrl
@@ -44,6 +45,7 @@ _WORDS: tuple[tuple[type[Problem], str], ...] = (
     (FailedPrecondition, "BadRequest"),
     (Conflict, "OperationAborted"),
     (PermissionDenied, "AccessDenied"),
+    (Unauthenticated, "AuthenticationRequired"),
     (QuotaExceeded, "QuotaExceeded"),
     (Unavailable, "ServiceUnavailable"),
 )

@@ -16,7 +16,8 @@ _PREFIX = "/v1/projects/"
 _VERB = ":predict"
 # Query parameters that change nothing about a prediction. With any other, the control plane tells what is wrong.
 _IDLE = frozenset(
-    "access_token alt=json alt= key oauth_token prettyPrint quotaUser uploadType upload_protocol".split()
+    "access_token alt=json alt= callback= fields= key oauth_token prettyPrint quotaUser uploadType "
+    "upload_protocol".split()
 )
 # Targets differ by their query strings too, so what is remembered about them needs a bound.
 _MOST_REMEMBERED = 4096
