@@ -56,7 +56,7 @@ def alone(tmp_path):
     "path",
     [
         "p/models/m", "p/models/m/versions/v1", "p/models/m/versions/v%202", "%70/models/m",
-        "p/models/m%3Apredict?key=", "p/models/m:predict?alt=json&key=", "p/models/m:predict?callback=&fields=",
+        "p/models/m%3Apredict?key=", "p/models/m:predict?alt=json&key=", "p/models/m:predict?callback=&key=",
     ],
 )  # fmt: skip
 def test_a_prediction_goes_to_the_worker_of_its_version(gateway, worker, path):

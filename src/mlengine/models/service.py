@@ -357,6 +357,12 @@ class ModelService:
             return FailedPrecondition(f"Version '{version.name.version}' FAILED. {version.error_message}")
         if version.state is State.DELETING:
             return NotFound(f"Version '{version.name.version}' is being deleted.")
+        if version.state is State.READY:
+            # Its worker was lost, or the gateway has just begun and not heard of it.
+            return Unavailable(
+                f"Version '{version.name.version}' is READY, but has no worker at this moment.",
+                hint="Try again in a moment.",
+            )
         return Unavailable(
             f"Version '{version.name.version}' is not serving yet.", hint="Try again in a moment."
         )

@@ -14,10 +14,21 @@ from mlengine.serving.gateway.settings import GatewaySettings
 
 _PREFIX = "/v1/projects/"
 _VERB = ":predict"
-# Query parameters that change nothing about a prediction. With any other, the control plane tells what is wrong.
+# Query parameters that change nothing about a prediction. With others, the control plane tells what is wrong.
 _IDLE = frozenset(
-    "access_token alt=json alt= callback= fields= key oauth_token prettyPrint quotaUser uploadType "
-    "upload_protocol".split()
+    {
+        "access_token",
+        "alt=",
+        "alt=json",
+        "callback=",
+        "fields=",
+        "key",
+        "oauth_token",
+        "prettyPrint",
+        "quotaUser",
+        "uploadType",
+        "upload_protocol",
+    }
 )
 # Targets differ by their query strings too, so what is remembered about them needs a bound.
 _MOST_REMEMBERED = 4096
@@ -125,7 +136,8 @@ class RoutingTable:
 
 
 def _idle(parameter: str) -> bool:
-    name, _, value = unquote(parameter).partition("=")
+    name, _, value = unquote(parameter.replace("+", " ")).partition("=")
+    value = value.strip()
     name = name.removeprefix("$")
     return not name or name in _IDLE or f"{name}={value}" in _IDLE or (name == ".xgafv" and value in "12")
 
