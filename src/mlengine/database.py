@@ -30,6 +30,14 @@ class Database(Protocol):
         """
         ...
 
+    def look(self) -> AbstractContextManager[Connection]:
+        """For one single question: without the transaction that makes several see the same.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        ...
+
     def read(self) -> AbstractContextManager[Connection]:
         """A consistent look; what is written in it is lost.
 

@@ -114,6 +114,12 @@ class StagedDatabase:
             yield db
         self._blobs.moment()
 
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        with self._database.look() as db:
+            yield db
+        self._blobs.moment()
+
 
 @dataclass
 class Play:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from mlengine.database import Database
 from mlengine.storage import store
 from mlengine.storage.blobs import Blobs, Pieces
@@ -27,30 +25,21 @@ class Contents:
         """The bytes from `start` up to, without, `end`, open for as long as the reader likes."""
         if not store.is_small(key):
             return self._blobs.read(key, start, end)
-        with self._database.read() as db:
-            return small(db, key, start, end)
+        with self._database.look() as db:
+            content = store.get_small(db, key)
+        if content is None:
+            raise KeyError(key)
+        return HeldPieces(content[start:end])
 
     def size(self, key: str) -> int:
         """Length in bytes."""
         if not store.is_small(key):
             return self._blobs.size(key)
-        with self._database.read() as db:
+        with self._database.look() as db:
             content = store.get_small(db, key)
         if content is None:
             raise KeyError(key)
         return len(content)
-
-
-def small(db: Connection, key: str, start: int = 0, end: int | None = None) -> Pieces:
-    """The bytes of a small content.
-
-    Raises:
-        KeyError: it is not there.
-    """
-    content = store.get_small(db, key)
-    if content is None:
-        raise KeyError(key)
-    return HeldPieces(content[start:end])
 
 
 class HeldPieces:

@@ -14,6 +14,8 @@ from mlengine.errors import InvalidArgument, NotModified, PreconditionFailed, Ra
 from mlengine.storage.domain import Hashes, Object, Span
 from mlengine.storage.wire import Json, crc32c_text, md5_text, object_etag, text_of
 
+# With `nosniff`, no browser takes these for anything to show.
+_NEVER_A_PAGE = frozenset(("", "application/octet-stream"))
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -137,10 +139,11 @@ def download_headers(found: Object) -> dict[str, str]:
         "x-goog-storage-class": header(said.storage_class),
         "x-goog-stored-content-length": str(found.size),
         "x-goog-stored-content-encoding": header(said.content_encoding) or "identity",
-        # What users store must never run as a page of this server, which serves others too.
-        "content-security-policy": "sandbox",
         "x-content-type-options": "nosniff",
     }
+    if said.content_type not in _NEVER_A_PAGE:
+        # What users store must never run as a page of this server, which serves others too.
+        headers["content-security-policy"] = "sandbox"
     for name, value in (
         ("content-encoding", said.content_encoding),
         ("content-disposition", said.content_disposition),

@@ -24,7 +24,7 @@ from mlengine.storage.buckets import BucketService
 from mlengine.storage.changing import Change, Changes
 from mlengine.storage.checking import Checks
 from mlengine.storage.collecting import ABANDONED_AFTER, Collected, collect
-from mlengine.storage.contents import LARGEST_SMALL, Contents, HeldPieces, small
+from mlengine.storage.contents import LARGEST_SMALL, Contents, HeldPieces
 from mlengine.storage.domain import (
     ANY,
     MOST_SOURCES,
@@ -139,15 +139,11 @@ class StorageService(Folders):
             NotModified, PreconditionFailed: as `conditions` demand.
         """
         for _ in range(_ATTEMPTS):
-            with self._database.read() as db:
-                both = store.find_and_read(db, url) if generation is None else None
-                found, content = both or (_found(db, url, generation), None)
-                conditions.check(found, reading=True)
-                start, end = span(found)
-                if content is not None:
-                    return found, HeldPieces(content[start:end])
-                if store.is_small(found.blob):
-                    return found, small(db, found.blob, start, end)
+            found, content = self._read(url, generation)
+            conditions.check(found, reading=True)
+            start, end = span(found)
+            if content is not None:
+                return found, HeldPieces(content[start:end])
             try:
                 return found, self._blobs.read(found.blob, start, end)
             except KeyError:
@@ -155,6 +151,16 @@ class StorageService(Folders):
         raise Internal(
             f"The content of {url} is missing in the blob store.", hint=f"It was blob {found.blob}."
         )
+
+    def _read(self, url: ObjectUrl, generation: int | None) -> tuple[Object, bytes | None]:
+        """An object, and its content if that lies in the database."""
+        if generation is None:
+            with self._database.look() as db:
+                if both := store.find_and_read(db, url):
+                    return both
+        with self._database.read() as db:
+            found = _found(db, url, generation)
+            return found, store.get_small(db, found.blob) if store.is_small(found.blob) else None
 
     def put(
         self,

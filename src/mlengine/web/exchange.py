@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -360,6 +361,7 @@ def _head_of(status: int, headers: dict[str, str]) -> bytes:
     return start + _date() + lines.encode("latin-1") + b"\r\n"
 
 
+@cache
 def _spelled(name: str) -> str:
     """A field's name as it is usually written: TensorFlow looks for `Location`, finds no `location`."""
     if name.startswith("x-"):

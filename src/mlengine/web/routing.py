@@ -34,7 +34,12 @@ class Router:
 
     def __init__(self, methods: Iterable[Method]) -> None:
         self.methods = tuple(sorted(methods, key=_specificity))
-        self._patterns = [(_compile(method.path), method) for method in self.methods]
+        # By the first word of the path; under "" those whose first word is a variable.
+        self._patterns: dict[str, list[tuple[re.Pattern[str], Method]]] = {}
+        compiled = [(_first_word(method.path), _compile(method.path), method) for method in self.methods]
+        for word in {word for word, _, _ in compiled} | {""}:
+            found = [(pattern, method) for own, pattern, method in compiled if own in (word, "")]
+            self._patterns[word] = found
 
     def find(self, verb: str, path: str) -> tuple[Method, dict[str, str]]:
         """The method for `verb` and the still encoded `path`, and the decoded path variables.
@@ -43,7 +48,7 @@ class Router:
             NotFound: no method has such a path; or there are methods, but for other verbs.
         """
         verbs: list[str] = []
-        for pattern, method in self._patterns:
+        for pattern, method in self._patterns.get(_first_word(path)) or self._patterns[""]:
             if not (match := pattern.fullmatch(path)):
                 continue
             if method.verb == verb:
@@ -96,6 +101,12 @@ def _handled(method: Method, call: Call) -> Reply:
     # An empty content has its type and length said, too.
     fields = {"content-type": reply.media_type, "content-length": str(reply.length), **reply.headers}
     return replace(reply, content=b"".join(content), headers=fields)
+
+
+def _first_word(path: str) -> str:
+    """Up to where a path may go on in different ways; "" for a variable."""
+    word = path[1:].partition("/")[0].partition(":")[0]
+    return "" if "{" in word else word
 
 
 def _compile(template: str) -> re.Pattern[str]:
