@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mlengine.errors import Conflict, FailedPrecondition, Unavailable
 
-HEAD = "0005"
+HEAD = "0006"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program takes for a lock of its own in the same PostgreSQL database.
 _MIGRATION_LOCK = 0x6D6C_656E_6769_6E65
@@ -28,15 +28,22 @@ class SqlDatabase:
         self._engine = engine
         self._writer = engine
         self._reader = engine
+        self._looker = engine.execution_options(isolation_level="AUTOCOMMIT")
         if engine.dialect.name == "sqlite":
             # A writer takes its lock at once: two that read first and then both write would deadlock.
             self._writer = engine.execution_options(begin="BEGIN IMMEDIATE")
+            self._looker = engine.execution_options(begin="")
         else:
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         with _translated(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        with _translated(), self._looker.connect() as connection:
             yield connection
 
     @contextmanager
@@ -120,7 +127,8 @@ def _tune_postgresql(connection: Any, patience: int) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    if statement := connection.get_execution_options().get("begin", "BEGIN"):
+        connection.exec_driver_sql(statement)
 
 
 def _migrate(engine: Engine) -> None:
