@@ -258,6 +258,9 @@ def test_a_content_that_gets_its_name_while_the_collection_asks_is_kept(
         def begin(self) -> AbstractContextManager[Connection]:
             return database.begin()
 
+        def look(self) -> AbstractContextManager[Connection]:
+            return database.look()
+
         @contextmanager
         def read(self) -> Iterator[Connection]:
             with database.read() as db:
