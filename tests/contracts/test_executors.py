@@ -6,21 +6,28 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from mlengine.backends.executors import InlineExecutor, LocalExecutor
 from mlengine.errors import FailedPrecondition, InvalidArgument, Unavailable
-from mlengine.jobs.executor import Executor, Outcome, Phase, Task
-
-T = TypeVar("T")
-FINAL = {Phase.EXITED, Phase.LOST}
+from mlengine.jobs.executor import Executor, Phase
+from tests.contracts.tasks import (
+    STUBBORN_TREE,
+    assert_nothing_is_left,
+    kill,
+    marked,
+    messages,
+    over,
+    python,
+    records,
+    server,
+    shim_of,
+    until,
+)
 
 
 @pytest.fixture(params=[InlineExecutor, LocalExecutor])
@@ -44,57 +51,7 @@ def diary(tmp_path: Path) -> Path:
 def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     """Whatever a test asserts, no process of its tasks may outlive it."""
     yield
-    tasks = tmp_path / "tasks"
-    names = [path.name for path in tasks.iterdir()] if tasks.exists() else []
-    for name in names:
-        LocalExecutor(tasks).stop(name)
-        over(LocalExecutor(tasks), name)
-    assert {pid for name in names for pid in marked(tasks / name)} == set()
-
-
-def python(source: str, *, task_id: str = "cat.1.master-replica-0", **more: Any) -> Task:
-    """A task that runs a few lines of Python."""
-    argv = (sys.executable, "-u", "-c", source)
-    return Task(**{"task_id": task_id, "argv": argv, "env": {}, "task_name": "master-replica-0"} | more)
-
-
-def until(look: Callable[[], T | None], what: str, seconds: float = 30) -> T:
-    """The first true thing that `look` sees."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if seen := look():
-            return seen
-        time.sleep(0.01)
-    raise AssertionError(f"Not within {seconds} s: {what}")
-
-
-def over(executor: Executor, task_id: str) -> Outcome:
-    def look() -> Outcome | None:
-        outcome = executor.poll(task_id)
-        return outcome if outcome.phase in FINAL else None
-
-    return until(look, f"the end of {task_id}")
-
-
-def records(executor: Executor, task_id: str) -> list[dict[str, Any]]:
-    path = executor.log_file(task_id)
-    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
-
-
-def messages(executor: Executor, task_id: str) -> list[str]:
-    return [record["message"] for record in records(executor, task_id)]
-
-
-def marked(folder: Path) -> set[int]:
-    """Every living process that carries the mark of a task."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"MLENGINE_TASK_FOLDER={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.add(int(process.name))
-        except OSError:
-            continue
-    return found
+    assert_nothing_is_left(tmp_path / "tasks")
 
 
 # What every executor promises
@@ -338,23 +295,6 @@ def test_a_stopped_command_may_put_its_things_in_order_within_the_grace(local: L
     assert messages(local, "cat.1.master-replica-0") == ["ready", "tidied"]
 
 
-STUBBORN_TREE = """
-import os, signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-ready, up = os.pipe()
-for session in (False, True):
-    for again in (False, True):
-        if os.fork() == 0:
-            if session: os.setsid()
-            if again and os.fork(): os._exit(0)
-            os.write(up, b'.')
-            time.sleep(120)
-            os._exit(0)
-for _ in range(4): os.read(ready, 1)
-print('up', flush=True)
-"""
-
-
 def test_stopping_ends_a_tree_that_ignores_sigterm_and_hides_in_new_sessions(
     local: LocalExecutor, tmp_path: Path
 ) -> None:
@@ -411,35 +351,6 @@ def test_a_task_whose_supervisor_is_killed_is_lost_and_its_strays_are_swept(
     local.start(python("print('again')", task_id="tree.2"))
     local.stop("tree.2")
     assert local.poll("tree.2").phase is Phase.LOST
-
-
-SERVER = """
-import sys, time
-from pathlib import Path
-from mlengine.backends.executors import LocalExecutor
-from mlengine.jobs.executor import Task
-root, trigger, source = sys.argv[1:]
-executor = LocalExecutor(Path(root))
-while not Path(trigger).exists(): pass
-argv = (sys.executable, "-c", source)
-executor.start(Task(task_id="job.1", argv=argv, env={}, task_name="master-replica-0"))
-print("started", flush=True)
-time.sleep(120)
-"""
-
-
-def server(tmp_path: Path, trigger: Path, source: str) -> subprocess.Popen[bytes]:
-    """A real process that starts the task job.1 once `trigger` is there, as a server does."""
-    argv = [sys.executable, "-c", SERVER, str(tmp_path / "tasks"), str(trigger), source]
-    here = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(argv, env=here, stdout=subprocess.PIPE)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
 
 
 def test_a_task_survives_the_death_of_the_server_with_every_line(tmp_path: Path, diary: Path) -> None:
@@ -593,9 +504,3 @@ def test_ended_supervisors_become_no_zombies_even_if_nobody_polls(local: LocalEx
     until(exited, "the exit file")
 
     until(lambda: children() <= strangers, "no child of ours, living or dead")
-
-
-def shim_of(tmp_path: Path, task_id: str) -> int:
-    number = json.loads((tmp_path / "tasks" / task_id / "run.json").read_bytes())["shim"]
-    assert isinstance(number, int)
-    return number

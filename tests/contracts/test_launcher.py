@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from mlengine.environments import Builder, default_cache_dir, make_overlay, resolve, trainer_environment
+from mlengine.environments.lockfile import lock_hash, read_lock
 from mlengine.errors import FailedPrecondition
 
 SKLEARN = resolve("2026.11-sklearn").runtime
@@ -271,3 +273,52 @@ def test_a_forgotten_init_file_is_guessed(launch: Launch, tmp_path: Path) -> Non
 
     assert done.returncode == 1
     assert lines(done)[-1][1].endswith("takes only folders with an __init__.py: is it there?")
+
+
+def test_what_the_job_runs_on_is_written_down_beside_it_and_its_hash_is_logged(
+    launch: Launch, tmp_path: Path
+) -> None:
+    files = {"trainer/__init__.py": "", "trainer/task.py": TASK}
+
+    done = launch.run([Source(tmp_path, requires=["tqdm"], files=files).sdist()])
+
+    text = (launch.folder / "requirements.lock").read_text()
+    pins = {pin.name: pin for pin in read_lock(text, system=sys.platform)}
+    assert {"trainer", "tqdm", "scikit-learn", "numpy"} <= set(pins)
+    assert pins["trainer"].hashes
+    assert pins["numpy"].hashes
+    assert (
+        "INFO",
+        f"Its packages with their versions are in requirements.lock, SHA-256 {lock_hash(text)}.",
+    ) in (lines(done))
+
+
+def test_a_trainer_that_needs_other_versions_runs_with_them_and_a_warning(
+    launch: Launch, tmp_path: Path
+) -> None:
+    task = "import idna, sklearn\nprint(idna.__version__, sklearn.__version__)\n"
+    files = {"trainer/__init__.py": "", "trainer/task.py": task}
+
+    done = launch.run([Source(tmp_path, requires=["idna<3.11"], files=files).sdist()])
+
+    version = SKLEARN.packages["scikit-learn"]
+    assert done.stdout == f"3.10 {version}\n"
+    warnings = [message for severity, message in lines(done) if severity == "WARNING"]
+    assert len(warnings) == 1
+    assert "needs idna<3.11, but the runtime 2026.11-sklearn has " in warnings[0]
+    assert "2026.11-sklearn with idna 3.10 in place of " in warnings[0]
+
+
+@pytest.mark.slow
+def test_the_first_job_that_needs_a_runtime_says_in_its_log_how_far_its_build_is(
+    launch: Launch, tmp_path: Path
+) -> None:
+    files = {"trainer/__init__.py": "", "trainer/task.py": TASK}
+
+    done = launch.run([Source(tmp_path, files=files).sdist()], cache_dir=str(tmp_path / "cache"))
+
+    said = [message for _, message in lines(done)]
+    assert done.returncode == 7
+    assert said[0].startswith("Building the runtime 2026.11-sklearn (once per machine): installing ")
+    assert any(re.fullmatch(r"Runtime 2026\.11-sklearn, \d+ s: .* packages.*\.", line) for line in said)
+    assert any(line.startswith("Compiled in ") for line in said)

@@ -10,7 +10,8 @@ runs under the shim with the server's own Python, in an environment in which uv 
     args            the user's arguments
     job_dir         appended as `--job-dir URL`; "" for none
     env             the whole environment of the trainer (`trainer_environment`)
-    task_dir        a folder of this task's own; `environment/` and `work/` are made in it
+    task_dir        a folder of this task's own; `environment/` and `work/` are made in it, and
+                    `requirements.lock`, which says what the environment holds
     cache_dir       where the environments of runtimes are kept
 
 Lines of ours go to standard error as JSON with a severity, which the shim takes apart. What does not work
@@ -30,12 +31,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from mlengine.environments import Builder, Overlay, check_module, make_overlay, resolve
+from mlengine.environments import (
+    Builder,
+    Layers,
+    Overlay,
+    check_module,
+    framework_variables,
+    make_layers,
+    resolve,
+)
+from mlengine.environments.lockfile import lock_hash
 from mlengine.errors import Problem
 
+# In the task's folder: all distributions of its environment, with versions and hashes.
+LOCK = "requirements.lock"
+
 _PHASE = "MLENGINE_PHASE_FILE"
-# The executor's marks: by them it finds the strays of a job among all processes.
-_MARKS = ("MLENGINE_TASK_ID", "MLENGINE_TASK_FOLDER")
+# The executor's marks, by which it finds the strays of a job among all processes, and the GPUs it gave.
+_MARKS = ("MLENGINE_TASK_ID", "MLENGINE_TASK_FOLDER", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +110,33 @@ def main(arguments: Sequence[str]) -> int:
 
 def _prepare(spec: Spec) -> Overlay:
     runtime = resolve(spec.runtime).runtime
-    python = Builder(spec.cache_dir).build(runtime, lambda line: _say("INFO", line))
+    builder = Builder(spec.cache_dir)
+    builder.build(runtime, lambda line: _say("INFO", line))
     began = time.monotonic()
-    overlay = make_overlay(python, spec.task_dir / "environment", spec.packages, runtime_name=runtime.name)
+    layers = make_layers(
+        builder,
+        runtime,
+        spec.task_dir / "environment",
+        spec.packages,
+        lambda line: _say("INFO", line),
+    )
+    overlay = layers.overlay
+    for note in layers.notes:
+        _say("WARNING", note)
     if spec.packages:
         _say("INFO", f"Installed {_listed(overlay)} on {runtime.name} in {time.monotonic() - began:.1f} s.")
+    _keep_lock(layers, spec.task_dir)
     check_module(overlay, spec.python_module)
     return overlay
+
+
+def _keep_lock(layers: Layers, folder: Path) -> None:
+    """Write down what the job runs on, beside the job."""
+    text = layers.lock()
+    draft = folder / f"{LOCK}.new"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(folder / LOCK)
+    _say("INFO", f"Its packages with their versions are in {LOCK}, SHA-256 {lock_hash(text)}.")
 
 
 def _become(spec: Spec, overlay: Overlay) -> NoReturn:
@@ -121,10 +154,9 @@ def _become(spec: Spec, overlay: Overlay) -> NoReturn:
 def _environment(spec: Spec, overlay: Overlay) -> dict[str, str]:
     env = {
         "PYTHONUNBUFFERED": "1",  # lines appear when they are printed
-        # Idle OpenMP threads that spin make a busy machine many times slower.
-        "OMP_WAIT_POLICY": "PASSIVE",
+        **framework_variables(""),
+        **spec.env,
     }
-    env |= spec.env
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     env["VIRTUAL_ENV"] = str(overlay.directory)
     # `python`, `pip install`ed scripts and `tensorboard` started by the trainer are those of its environment.

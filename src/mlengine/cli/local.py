@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import Parser, at_least, choice
+from mlengine.cli.grammar import Parser, at_least, choice, comma_list
 from mlengine.cli.predictions import ask, input_flags
 from mlengine.cli.session import Session
 
@@ -37,6 +37,7 @@ def _train_arguments(parser: Parser) -> None:
             metavar="N",
             help=f"number of {kind.replace('-', ' ')}s with --distributed; default {default}",
         )
+    add("--skip-preflight", type=comma_list, default=(), metavar="CODE,...", help="findings that do not stop")
     add("--start-port", type=at_least(1), metavar="N", help="port of the first process; default 27182")
 
 
@@ -58,7 +59,18 @@ def _train(arguments: Namespace, session: Session) -> int:
     )
     args = [*(arguments.rest or ()), *(("--job-dir", arguments.job_dir) if arguments.job_dir else ())]
     session.info(f"Running in {package.parent}: {' '.join([python, '-m', arguments.module_name, *args])}")
-    environment = {**session.environment, **_storage(args, session)}
+    environment = {
+        **session.environment,
+        **_frameworks(arguments.runtime_version or ""),
+        **_storage(args, session),
+    }
+    skip = arguments.skip_preflight
+    if "all" not in skip:
+        from mlengine.client import preflight
+
+        preflight.check_skipped(skip)
+        report = trainer.check(python, arguments.module_name, args, package, environment)
+        preflight.tell(report, skip=skip, root=package.parent, warn=session.warn, info=session.info)
     if cluster := _cluster(arguments, session, python):
         code = local_cluster.run(
             python,
@@ -73,9 +85,6 @@ def _train(arguments: Namespace, session: Session) -> int:
         code = trainer.run(
             python, arguments.module_name, args, folder=package.parent, environment=environment
         )
-    # 1 is how Python ends after a traceback; any other code the trainer chose itself.
-    if code == 1 and (found := trainer.diagnosis(python, arguments.module_name, package)):
-        session.error(f"ERROR: (mlengine.local.train) {found}")
     return code
 
 
@@ -95,7 +104,7 @@ def _cluster(arguments: Namespace, session: Session, python: str) -> Cluster | N
         session.warn(f"{python} has no TensorFlow; the first process is called 'chief'.")
     numbers = {kind: _COUNTS[kind] if count is None else count for kind, count in counts.items()}
     return Cluster(
-        primary="master" if version.startswith("1.") else "chief",
+        primary="master" if version.startswith("1.") else _first_task(arguments.runtime_version or ""),
         parameter_servers=numbers["parameter-server"],
         workers=numbers["worker"],
         evaluators=numbers["evaluator"],
@@ -113,12 +122,28 @@ def _runtime_python(version: str, session: Session) -> str:
     return str(builder.build(resolution.runtime, session.say))
 
 
+def _frameworks(version: str) -> dict[str, str]:
+    """What the trainers of that runtime version expect, such as Keras 2; nothing if none was named."""
+    from mlengine.environments import framework_variables
+
+    return framework_variables(version) if version else {}
+
+
+def _first_task(version: str) -> str:
+    from mlengine.environments.contract import first_task_type
+
+    return first_task_type(version)
+
+
 def _storage(args: list[str], session: Session) -> dict[str, str]:
     """What makes gs:// paths work in the trainer, where a server of ours is to be had."""
     from mlengine.environments import storage_variables
 
     if session.endpoint_given or answers(session):
-        return storage_variables(session.endpoint, project=session.project)
+        from mlengine.client.credentials import authorization
+
+        token = authorization(session.environment, session.endpoint).removeprefix("Bearer ")
+        return storage_variables(session.endpoint, project=session.project, token=token)
     if any("gs://" in text for text in args):
         session.warn(
             f"No server answers at {session.endpoint}, so gs:// paths will not be found. "

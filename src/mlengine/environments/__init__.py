@@ -12,17 +12,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlengine.environments.builder import Builder, default_cache_dir
     from mlengine.environments.catalogue import Resolution, Runtime, resolve, runtimes
-    from mlengine.environments.contract import launcher_environment, storage_variables, trainer_environment
+    from mlengine.environments.contract import (
+        framework_variables,
+        launcher_environment,
+        storage_variables,
+        trainer_environment,
+    )
+    from mlengine.environments.layers import Layers, make_layers
     from mlengine.environments.overlay import Overlay, check_module, make_overlay
 
 __all__ = [
     "Builder",
+    "Layers",
     "Overlay",
     "Resolution",
     "Runtime",
     "check_module",
     "default_cache_dir",
+    "framework_variables",
     "launcher_environment",
+    "make_layers",
     "make_overlay",
     "resolve",
     "runtimes",
@@ -33,7 +42,10 @@ __all__ = [
 _HOMES = {
     "builder": ("Builder", "default_cache_dir"),
     "catalogue": ("Resolution", "Runtime", "resolve", "runtimes"),
-    "contract": ("launcher_environment", "storage_variables", "trainer_environment"),
+    "contract": (
+        *("framework_variables", "launcher_environment", "storage_variables", "trainer_environment"),
+    ),
+    "layers": ("Layers", "make_layers"),
     "overlay": ("Overlay", "check_module", "make_overlay"),
 }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from mlengine.environments.lockfile import read_lock
 from mlengine.errors import InvalidArgument, nearest
 
 LOCKS = Path(__file__).parent / "locks"
@@ -20,9 +21,13 @@ LOCKS = Path(__file__).parent / "locks"
 _PLAIN_NAMES = {"tensorflow-cpu": "tensorflow", "xgboost-cpu": "xgboost"}
 _TITLES = {
     "tensorflow": "TensorFlow",
+    "tensorflow-estimator": "tf.estimator",
     "keras": "Keras",
+    "torch": "PyTorch",
     "scikit-learn": "scikit-learn",
     "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "onnxruntime": "ONNX Runtime",
     "pandas": "pandas",
     "numpy": "NumPy",
 }
@@ -85,6 +90,11 @@ class Legacy:
         """Whether it is from before 2.1, when the first replica was called master and not chief."""
         return int(self.number.partition(".")[0]) < 2
 
+    @property
+    def has_keras_2(self) -> bool:
+        """Whether `tf.keras` is Keras 2 there, and its trainers may rely on that."""
+        return not self.is_first_generation
+
 
 def runtimes() -> tuple[Runtime, ...]:
     """All runtimes, newest and most general first."""
@@ -97,8 +107,7 @@ def default_name(framework: str = "") -> str:
     Args:
         framework: "SCIKIT_LEARN", "XGBOOST" or "TENSORFLOW", in any spelling; "" if unknown, as for jobs.
     """
-    word = re.sub(r"[^a-z]", "", framework.lower())
-    return _SKLEARN if word in ("scikitlearn", "sklearn", "xgboost") else _TENSORFLOW
+    return _SKLEARN if _is_small(framework) else _TENSORFLOW
 
 
 def legacy(requested: str) -> Legacy | None:
@@ -113,7 +122,8 @@ def resolve(requested: str, python_version: str = "", framework: str = "") -> Re
         requested: A name from `runtimes`, its alias without the suffix ("2026.11"), a number of Google's
             ("1.15"), or "" for the default.
         python_version: "" or the Python asked for: 3.11, or the one an old number came with.
-        framework: Decides the default when `requested` is "".
+        framework: Of a model: decides the default when `requested` is "", and what an old number means. ""
+            for jobs, whose trainers may use any.
 
     Raises:
         InvalidArgument: No such runtime version, or it does not come with that Python.
@@ -122,6 +132,8 @@ def resolve(requested: str, python_version: str = "", framework: str = "") -> Re
     old = LEGACY.get(requested)
     runtime = _find(requested, framework)
     notes = [_python_note(requested=requested, python_version=python_version, runtime=runtime, old=old)]
+    if old and old.has_keras_2 and not framework:
+        notes.insert(0, "tf.keras is Keras 2 there, as it was: TF_USE_LEGACY_KERAS=1 is set.")
     if old:
         versions = f"TensorFlow {old.number}, Python {'/'.join(old.pythons)}"
         notes.insert(
@@ -148,13 +160,11 @@ def pins(lock_file: Path, *, system: str = "linux") -> dict[str, str]:
     Returns:
         Versions by distribution name.
     """
-    found = {}
-    for line in lock_file.read_text(encoding="utf-8").splitlines():
-        match = re.fullmatch(r"([\w.-]+)==([\w.!+-]+)(?: ; (.*))?", line.strip())
-        # The only markers about systems in our locks are `sys_platform == '…'`.
-        if match and ("sys_platform" not in (match[3] or "") or f"sys_platform == '{system}'" in match[3]):
-            found[match[1]] = match[2]
-    return found
+    return {pin.name: pin.version for pin in read_lock(lock_file.read_text(encoding="utf-8"), system=system)}
+
+
+def _is_small(framework: str) -> bool:
+    return re.sub(r"[^a-z]", "", framework.lower()) in ("scikitlearn", "sklearn", "xgboost")
 
 
 def _find(requested: str, framework: str) -> Runtime:
@@ -162,7 +172,11 @@ def _find(requested: str, framework: str) -> Runtime:
         return RUNTIMES[default_name(framework)]
     if requested in RUNTIMES:
         return RUNTIMES[requested]
-    if requested in LEGACY or any(requested == name.partition("-")[0] for name in RUNTIMES):
+    if old := LEGACY.get(requested):
+        # A model of scikit-learn or XGBoost loads in the small one, whichever it was trained on.
+        old_time = _ESTIMATOR if old.is_first_generation else _TENSORFLOW
+        return RUNTIMES[_SKLEARN if _is_small(framework) else old_time]
+    if any(requested == name.partition("-")[0] for name in RUNTIMES):
         return RUNTIMES[_TENSORFLOW]
     close = nearest(requested, [*RUNTIMES, *LEGACY])
     raise InvalidArgument(
@@ -216,7 +230,8 @@ def _legacy(numbers: str, *pythons: str) -> dict[str, Legacy]:
     return {number: Legacy(number=number, pythons=pythons) for number in numbers.split()}
 
 
-_TENSORFLOW, _SKLEARN = "2026.11-tensorflow", "2026.11-sklearn"
+_TENSORFLOW, _SKLEARN, _ESTIMATOR = "2026.11-tensorflow", "2026.11-sklearn", "2026.11-estimator"
+_TABLES = ("scikit-learn", "xgboost", "lightgbm", "pandas", "numpy")
 
 RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
     {
@@ -224,13 +239,28 @@ RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
         for runtime in (
             _runtime(
                 _TENSORFLOW,
-                summary="TensorFlow and Keras, with scikit-learn, XGBoost and pandas",
-                headline=("tensorflow", "keras", "scikit-learn", "xgboost", "pandas", "numpy"),
+                summary="TensorFlow and Keras, with all of 2026.11-sklearn",
+                headline=("tensorflow", "keras", *_TABLES),
             ),
             _runtime(
                 _SKLEARN,
-                summary="scikit-learn, XGBoost and pandas; under a third of the size",
-                headline=("scikit-learn", "xgboost", "pandas", "numpy"),
+                summary="scikit-learn, XGBoost, LightGBM, ONNX and pandas; a third of the size",
+                headline=(*_TABLES, "onnxruntime"),
+            ),
+            _runtime(
+                "2026.11-torch",
+                summary="PyTorch without CUDA, with all of 2026.11-sklearn",
+                headline=("torch", *_TABLES, "onnxruntime"),
+            ),
+            _runtime(
+                "2026.11-full",
+                summary="TensorFlow, Keras and PyTorch at once, with all of 2026.11-sklearn",
+                headline=("tensorflow", "keras", "torch", *_TABLES, "onnxruntime"),
+            ),
+            _runtime(
+                _ESTIMATOR,
+                summary="The last TensorFlow with tf.estimator, for trainers of the time of 1.x; NumPy 1",
+                headline=("tensorflow", "tensorflow-estimator", "keras", *_TABLES),
             ),
         )
     }

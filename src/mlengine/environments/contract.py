@@ -101,9 +101,21 @@ def trainer_environment(
                 cluster=cluster,
             )
         ),
+        "CLUSTER_SPEC": json.dumps(
+            _cluster_spec(
+                training_input,
+                first=first_task_type(runtime_version),
+                task_type=task_type,
+                task_index=task_index,
+                trial_id=trial_id,
+                cluster=cluster,
+            )
+        ),
         "CLOUD_ML_JOB": json.dumps(training_input),
         "CLOUD_ML_JOB_ID": job_id,
     }
+    if cluster:
+        env |= _torch_variables(cluster, task_type, task_index, first=first_task_type(runtime_version))
     if trial_id:
         env["CLOUD_ML_TRIAL_ID"] = trial_id
     return env
@@ -257,4 +269,42 @@ def _tf_config(
         "task": task,
         "job": dict(training_input),
         "environment": "cloud",
+    }
+
+
+def _cluster_spec(
+    training_input: Mapping[str, Any],
+    *,
+    first: str,
+    task_type: str,
+    task_index: int,
+    trial_id: str,
+    cluster: Mapping[str, Sequence[str]] | None,
+) -> dict[str, Any]:
+    """What TF_CONFIG says, in another place: the trial is always there, and the job is text."""
+    members = cluster if cluster is not None else {first: ["127.0.0.1:2222"]}
+    return {
+        "cluster": {name: list(addresses) for name, addresses in members.items() if name != "evaluator"},
+        "task": {"type": task_type or first, "index": task_index, "trial": trial_id},
+        "environment": "cloud",
+        "job": json.dumps(training_input),
+    }
+
+
+def _torch_variables(
+    cluster: Mapping[str, Sequence[str]], task_type: str, task_index: int, *, first: str
+) -> dict[str, str]:
+    """As `torchrun` with one process a replica: the first is rank 0, workers follow, others have none."""
+    if task_type not in ("", first, "worker"):
+        return {}
+    address, _, port = cluster[first][0].rpartition(":")
+    rank = 1 + task_index if task_type == "worker" else 0
+    return {
+        "MASTER_ADDR": address,
+        "MASTER_PORT": port,
+        "RANK": str(rank),
+        "GROUP_RANK": str(rank),
+        "WORLD_SIZE": str(1 + len(cluster.get("worker", ()))),
+        "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "1",
     }

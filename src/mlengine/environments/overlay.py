@@ -4,9 +4,7 @@ The overlay is a virtual environment of its own whose `.pth` file puts the runti
 What the runtime has is left out of the installation: uv is told to override it away, under every name it goes
 by, for a required `tensorflow` is not satisfied by an installed `tensorflow-cpu` and would be fetched again.
 
-That hides conflicts of versions, so they are looked for afterwards. A conflict is an error and not the start
-of a second, private installation of everything: the runtime version a job names is then what it really runs
-on, and a model it trains loads where that runtime serves.
+That hides conflicts of versions, so they are looked for afterwards. What to do about one is said in `layers`.
 """
 
 from __future__ import annotations
@@ -18,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlengine.environments import uv
+from mlengine.environments.lockfile import Pin, file_hash
 from mlengine.environments.package import Package, normal, read_package
 from mlengine.errors import FailedPrecondition, nearest
 
 # A distribution of a runtime -> other names under which packages ask for the same thing.
-_ALSO_CALLED = {
+ALSO_CALLED = {
     "tensorflow-cpu": ("tensorflow", "tensorflow-gpu", "tensorflow-intel", "tf-nightly"),
     "tensorflow": ("tensorflow-cpu", "tensorflow-gpu", "tensorflow-macos"),
     "xgboost-cpu": ("xgboost",),
@@ -43,6 +42,7 @@ class Overlay:
         own: What was installed for the packages given: version by distribution.
         added: What they needed and the runtime lacks: version by distribution.
         modules: The modules of the packages given, sorted.
+        pins: All that lies over the runtime, by name, with the hashes of the packages given.
     """
 
     python: Path
@@ -51,10 +51,58 @@ class Overlay:
     own: Mapping[str, str]
     added: Mapping[str, str]
     modules: tuple[str, ...]
+    pins: Mapping[str, Pin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Something a package needs in another version than the runtime has.
+
+    Args:
+        package: Whose need it is, with its version: "trainer 0.1".
+        name: What it needs, as the runtime calls it.
+        wanted: The need as written: "pandas<2".
+        present: The runtime's version.
+        direct: Whether it is a package given that needs it, and not one fetched for those.
+    """
+
+    package: str
+    name: str
+    wanted: str
+    present: str
+    direct: bool
+
+
+class Conflicts(FailedPrecondition):
+    """Packages do not fit the runtime below them.
+
+    Args:
+        found: Where they do not fit; at least one.
+        needs: All that the packages given need, whether it fits or not.
+        runtime_name: For the message.
+    """
+
+    def __init__(self, found: Sequence[Conflict], needs: Sequence[str], *, runtime_name: str) -> None:
+        self.found, self.needs = tuple(found), tuple(needs)
+        said = "; ".join(
+            f"{each.package} needs {each.wanted}, but the runtime {runtime_name} has {each.present}"
+            for each in found
+        )
+        name = found[0].wanted.split("<")[0].split(">")[0].split("=")[0].strip("!~ ")
+        super().__init__(
+            f"The package {said}.",
+            hint=f"Loosen or drop {name} in its install_requires: the runtime brings it. "
+            "Or take another runtime version: mlengine runtimes list",
+        )
 
 
 def make_overlay(
-    runtime_python: Path, target: Path, packages: Sequence[Path], *, runtime_name: str
+    runtime_python: Path,
+    target: Path,
+    packages: Sequence[Path],
+    *,
+    runtime_name: str,
+    constraints: Sequence[str] = (),
 ) -> Overlay:
     """Make an environment of `packages` over a runtime.
 
@@ -67,10 +115,12 @@ def make_overlay(
         packages: Archives, installed in this order. One that bears the name of a package of the runtime
             takes its place.
         runtime_name: For messages.
+        constraints: Versions of what is fetched, "tqdm==4.70.1"; the newest of all others.
 
     Raises:
         InvalidArgument: A file is not a package.
-        FailedPrecondition: A package does not build, needs what no index has, or does not fit the runtime.
+        Conflicts: A package needs other versions than the runtime's.
+        FailedPrecondition: A package does not build, or needs what no index has.
     """
     archives = [read_package(path) for path in packages]
     runtime = runtime_python.parent.parent
@@ -90,10 +140,11 @@ def make_overlay(
 
     brought = _versions(below)
     if archives:
-        _install(archives, python=python, leave_out=_names(brought), folder=target)
+        _install(archives, python=python, leave_out=_names(brought), constraints=constraints, folder=target)
     installed = _versions(site)
-    _check(site, installed=installed, brought=brought, runtime_name=runtime_name)
     names = {archive.name for archive in archives}
+    _check(site, own=names, installed=installed, brought=brought, runtime_name=runtime_name)
+    hashes = {archive.name: (file_hash(archive.path),) for archive in archives}
     return Overlay(
         python=python,
         directory=target,
@@ -101,6 +152,10 @@ def make_overlay(
         own={name: version for name, version in installed.items() if name in names},
         added={name: version for name, version in installed.items() if name not in names},
         modules=_modules(site, names),
+        pins={
+            name: Pin(name=name, version=version, hashes=hashes.get(name, ()))
+            for name, version in installed.items()
+        },
     )
 
 
@@ -136,12 +191,23 @@ def check_module(overlay: Overlay, module: str) -> None:
     raise FailedPrecondition(f"Module {module} is not in the packages; they contain: {shown}.", hint=close)
 
 
-def _install(archives: Sequence[Package], *, python: Path, leave_out: Iterable[str], folder: Path) -> None:
+def _install(
+    archives: Sequence[Package],
+    *,
+    python: Path,
+    leave_out: Iterable[str],
+    constraints: Sequence[str],
+    folder: Path,
+) -> None:
     given = {archive.name for archive in archives}
     overrides = folder / "left-out.txt"
     lines = [f"{name} ; sys_platform == 'never'\n" for name in sorted(set(leave_out) - given)]
     overrides.write_text("".join(lines), encoding="utf-8")
     command = ["pip", "install", "--python", str(python), "--overrides", str(overrides)]
+    if constraints:
+        versions = folder / "versions.txt"
+        versions.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
+        command += ["--constraints", str(versions)]
     for archive in archives:
         if not archive.needs_isolation:
             command += ["--no-build-isolation-package", archive.name]
@@ -151,9 +217,14 @@ def _install(archives: Sequence[Package], *, python: Path, leave_out: Iterable[s
 
 
 def _check(
-    site: Path, *, installed: Mapping[str, str], brought: Mapping[str, str], runtime_name: str
+    site: Path,
+    *,
+    own: set[str],
+    installed: Mapping[str, str],
+    brought: Mapping[str, str],
+    runtime_name: str,
 ) -> None:
-    """Compare what was installed with the runtime below it; raises on the first conflict."""
+    """Compare what was installed with the runtime below it; raises `Conflicts`."""
     from importlib.metadata import distributions
 
     from packaging.requirements import Requirement
@@ -161,23 +232,37 @@ def _check(
     # Of the Python they are for, which need not be the one that runs us.
     full = _python_version(site.parent.parent.parent)
     markers = {"python_full_version": full, "python_version": ".".join(full.split(".")[:2]), "extra": ""}
-    present = {alias: version for name, version in brought.items() for alias in _ALSO_CALLED.get(name, ())}
-    present |= brought
+    called = {alias: name for name in brought for alias in ALSO_CALLED.get(name, ())}
+    called |= {name: name for name in brought}
+    found, needs = [], []
     for distribution in distributions(path=[str(site)]):
         for text in distribution.requires or ():
             required = Requirement(text)
             name = normal(required.name)
-            if name in installed or name not in present:
-                continue
             if required.marker and not required.marker.evaluate(markers):
                 continue
-            if not required.specifier.contains(present[name], prereleases=True):
-                raise FailedPrecondition(
-                    f"The package {distribution.name} {distribution.version} needs {required.name}"
-                    f"{required.specifier}, but the runtime {runtime_name} has {present[name]}.",
-                    hint=f"Loosen or drop {required.name} in its install_requires: the runtime brings it. "
-                    "Or take another runtime version: mlengine runtimes list",
+            if normal(distribution.name) in own and name not in own:
+                plain = f"{called.get(name, name)}{_extras(required.extras)}"
+                needs.append(f"{plain} @ {required.url}" if required.url else f"{plain}{required.specifier}")
+            if name in installed or name not in called:
+                continue
+            present = brought[called[name]]
+            if not required.specifier.contains(present, prereleases=True):
+                found.append(
+                    Conflict(
+                        package=f"{distribution.name} {distribution.version}",
+                        name=called[name],
+                        wanted=f"{required.name}{required.specifier}",
+                        present=present,
+                        direct=normal(distribution.name) in own,
+                    )
                 )
+    if found:
+        raise Conflicts(found, needs, runtime_name=runtime_name)
+
+
+def _extras(extras: Iterable[str]) -> str:
+    return f"[{','.join(sorted(extras))}]" if extras else ""
 
 
 def _versions(site: Path) -> dict[str, str]:
@@ -190,7 +275,7 @@ def _versions(site: Path) -> dict[str, str]:
 
 
 def _names(brought: Iterable[str]) -> set[str]:
-    return {name for each in brought for name in (each, *_ALSO_CALLED.get(each, ()))}
+    return {name for each in brought for name in (each, *ALSO_CALLED.get(each, ()))}
 
 
 def _modules(site: Path, names: set[str]) -> tuple[str, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from mlengine.errors import FailedPrecondition
 
@@ -30,10 +32,15 @@ _FOREIGN = {
 
 _UNREACHABLE = "Is the package index reachable? UV_DEFAULT_INDEX names another, HTTPS_PROXY a proxy."
 
+# What uv says where PyTorch's build without CUDA is not to be had.
+NO_TORCH = "there is no version of torch=="
+
 # What uv says -> what to do. The first that fits counts.
 _CAUSES = {
     "No space left on device": "Free some disk space, or move the cache: MLENGINE_CACHE_DIR=/roomy/folder.",
     "Permission denied": "The folder must be writable; MLENGINE_CACHE_DIR=/some/folder moves the cache.",
+    NO_TORCH: "PyTorch without CUDA is on none of your package indexes. UV_INDEX names one more, "
+    "UV_FIND_LINKS a folder with its wheel.",
     "No solution found": "A package needs what the runtime or the package index does not have; see above.",
     "not found in the package registry": "The package index lacks a package; see above.",
     "invalid peer certificate": "Add your proxy's certificate to the system's, or name it in SSL_CERT_FILE.",
@@ -68,7 +75,14 @@ def variables(own: Mapping[str, str]) -> dict[str, str]:
     return env
 
 
-def run(arguments: Sequence[str], *, folder: Path, purpose: str, keep: Sequence[int] = ()) -> str:
+def run(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    purpose: str,
+    keep: Sequence[int] = (),
+    on_line: Callable[[str], None] | None = None,
+) -> str:
     """Run uv to its end.
 
     Args:
@@ -76,6 +90,7 @@ def run(arguments: Sequence[str], *, folder: Path, purpose: str, keep: Sequence[
         folder: Its working directory. Not the user's: a pyproject.toml there would steer uv.
         purpose: What for, to begin the error with: "The runtime 2026.11-sklearn cannot be built".
         keep: Descriptors that uv inherits.
+        on_line: Gets each line of its standard error as it comes, and "" after a second without one.
 
     Returns:
         What it printed on standard output.
@@ -83,23 +98,62 @@ def run(arguments: Sequence[str], *, folder: Path, purpose: str, keep: Sequence[
     Raises:
         FailedPrecondition: It failed; the message ends with its last lines.
     """
-    done = subprocess.run(
+    env = variables(os.environ)
+    if on_line:
+        env.pop("UV_NO_PROGRESS")  # or it says nothing of what it fetches; bars are for terminals only
+    with subprocess.Popen(
         [binary(), *arguments],
         cwd=folder,
-        env=variables(os.environ),
+        env=env,
         pass_fds=keep,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
-    )
-    if done.returncode == 0:
-        return done.stdout
-    said = done.stderr.strip() or done.stdout.strip() or f"(nothing; it ended with {done.returncode})"
+    ) as process:
+        try:
+            printed, complained = _watch(process, on_line) if on_line else process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode == 0:
+        return printed
+    said = complained.strip() or printed.strip() or f"(nothing; it ended with {process.returncode})"
     last = "\n".join(said.splitlines()[-25:])
     hint = next((cure for sign, cure in _CAUSES.items() if sign.lower() in said.lower()), "")
     raise FailedPrecondition(f"{purpose}. uv said:\n{last}", hint=hint)
+
+
+def _watch(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> tuple[str, str]:
+    """Both outputs of the process, whose lines on standard error are told as they come."""
+    lines, printed = SimpleQueue[str | None](), list[str]()
+    stdout, stderr = process.stdout, process.stderr
+    assert stdout is not None and stderr is not None
+
+    def read() -> None:
+        for line in stderr:
+            lines.put(line)
+        lines.put(None)
+
+    threads = (Thread(target=read), Thread(target=lambda: printed.append(stdout.read())))
+    for thread in threads:
+        thread.start()
+    said = []
+    while True:
+        try:
+            line = lines.get(timeout=1)
+        except Empty:
+            on_line("")
+            continue
+        if line is None:
+            break
+        said.append(line)
+        on_line(line)
+    for thread in threads:
+        thread.join()
+    process.wait()
+    return "".join(printed), "".join(said)
 
 
 def binary() -> str:

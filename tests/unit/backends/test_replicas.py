@@ -64,3 +64,18 @@ def test_without_a_port_for_https_a_job_is_told_of_none(
     assert trainer["HTTPS_PROXY"] == "http://outer:3128"
     assert "BOTO_CONFIG" not in trainer and "CURL_CA_BUNDLE" not in trainer
     assert trainer["STORAGE_EMULATOR_HOST"] == "http://127.0.0.1:8080"
+
+
+def test_a_job_has_a_key_file_whose_id_is_its_token(
+    tmp_path: Path, sqlite: SqlDatabase, clock: HandClock
+) -> None:
+    _, open_to_all = prepared(tmp_path, sqlite, clock, tls_port=8443)
+    _, strict = prepared(tmp_path, sqlite, clock, tls_port=8443, required=True)
+
+    place = Path(open_to_all["GOOGLE_APPLICATION_CREDENTIALS"])
+    key, token = json.loads(place.read_text()), TOKENS.issue("local.train_1")
+    assert (key["private_key_id"], key["client_email"]) == (token, "agent@local")
+    assert key["token_uri"] == "http://127.0.0.1:8080/token"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert open_to_all["STORAGE_EMULATOR_HOST"] == "http://127.0.0.1:8080"
+    assert strict["STORAGE_EMULATOR_HOST"] == f"http://job:{token}@127.0.0.1:8080"

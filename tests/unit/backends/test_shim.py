@@ -6,6 +6,7 @@ import ast
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlengine.backends import shim
+from mlengine.backends.shim.log import last_version
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def describe(folder: Path, source: str, **more: Any) -> None:
 
 
 def supervise(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-I", "-S", shim.__file__, str(folder)], env={}, cwd="/")
+    return subprocess.Popen([sys.executable, "-I", "-S", shim.PROGRAM, str(folder)], env={}, cwd="/")
 
 
 def ended(folder: Path) -> dict[str, Any]:
@@ -74,11 +76,23 @@ def printed(path: Path, portions: list[bytes], severity: str = "INFO") -> list[s
 
 
 def test_it_needs_the_standard_library_alone() -> None:
-    tree = ast.parse(Path(shim.__file__).read_text())
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    trees = [ast.parse(file.read_text()) for file in Path(shim.PROGRAM).parent.glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
 
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    assert not any(isinstance(node, ast.ImportFrom) and node.level > 1 for node in nodes)
+
+
+def test_a_copy_of_its_folder_works_anywhere(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(Path(shim.PROGRAM).parent, tmp_path / "far" / "supervisor")
+    describe(folder, "print('one')")
+
+    program = tmp_path / "far" / "supervisor" / "__main__.py"
+    subprocess.run([sys.executable, "-I", "-S", program, folder], env={}, cwd="/", check=True)
+
+    assert (ended(folder)["exit_code"], ended(folder)["lines"]) == (0, 1)
 
 
 def test_it_runs_the_command_and_tells_how_it_ended_last(folder: Path) -> None:
@@ -92,6 +106,7 @@ def test_it_runs_the_command_and_tells_how_it_ended_last(folder: Path) -> None:
         "exit.json",
         "lock",
         "log.jsonl",
+        "metrics.jsonl",
         "run.json",
         "task.json",
         "work",
@@ -129,9 +144,9 @@ def test_a_supervisor_of_a_folder_that_is_gone_leaves_without_a_word(folder: Pat
 
 def test_a_command_whose_supervisor_dies_before_run_json_is_written_never_runs(folder: Path) -> None:
     program = (
-        "import importlib.util, json, os, sys\n"
-        f"spec = importlib.util.spec_from_file_location('shim', {shim.__file__!r})\n"
-        "shim = importlib.util.module_from_spec(spec); spec.loader.exec_module(shim)\n"
+        "import json, os, sys\n"
+        f"sys.path.append({str(Path(shim.PROGRAM).parents[1])!r})\n"
+        "import shim\n"
         "def die(pid): print(pid, flush=True); os.kill(os.getpid(), 9)\n"
         f"task = json.load(open({str(folder / shim.TASK)!r}))\n"
         f"shim.launch({str(folder)!r}, task, output=1, errors=2, before=die)\n"
@@ -157,12 +172,13 @@ def test_a_working_directory_that_is_missing_is_named(folder: Path) -> None:
     )
 
 
-def test_a_burst_of_100_mb_stays_within_memory_and_loses_nothing(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("megabytes", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_burst_stays_within_memory_and_loses_nothing(folder: Path, tmp_path: Path, megabytes: int) -> None:
     go = tmp_path / "go"
     source = (
         "import os, time\n"
         "block = b''.join(b'%0999d\\n' % n for n in range(1000))\n"
-        "for _ in range(100): os.write(1, block)\n"
+        f"for _ in range({megabytes}): os.write(1, block)\n"
         "os.write(1, b'done\\n')\n"
         f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
     )
@@ -179,11 +195,11 @@ def test_a_burst_of_100_mb_stays_within_memory_and_loses_nothing(folder: Path, t
 
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
     assert peak < 40_000  # kB, of which Python itself is about 12,000
-    assert ended(folder)["lines"] == 100_001
+    assert ended(folder)["lines"] == megabytes * 1000 + 1
     with path.open("rb") as file:
         for seq, line in enumerate(file, start=1):
             assert line.startswith(b'{"seq": %d, ' % seq)
-            if seq <= 100_000:
+            if seq <= megabytes * 1000:
                 assert line.endswith(b'%0999d"}\n' % ((seq - 1) % 1000))
     path.unlink()  # pytest keeps folders of past runs
 
@@ -230,11 +246,28 @@ def test_no_character_is_lost_however_output_is_portioned(
     tmp_path_factory: pytest.TempPathFactory, portions: list[bytes]
 ) -> None:
     whole = b"".join(portions).decode()
-    expected = [line.removesuffix("\r") for line in whole.split("\n")]
+    expected = [last_version(line.encode()).decode() for line in whole.split("\n")]
     if whole.endswith("\n") or not whole:
         expected.pop()
 
     assert printed(tmp_path_factory.mktemp("log") / shim.LOG, portions) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"one", b"one"),
+        (b"one\r", b"one"),
+        (b"\r 10%\r 50%\r100%", b"100%"),
+        (b" 10%\r       \rmessage", b"message"),  # how tqdm.write clears its bar
+        (b" 99%\r       \r", b" 99%"),
+        (b"1/2\b\b\b\r2/2\b\b\b\r", b"2/2"),  # how Keras goes back
+        (b"\r\r", b""),
+        (b"", b""),
+    ],
+)
+def test_of_a_line_that_is_written_over_the_last_version_stays(line: bytes, shown: bytes) -> None:
+    assert last_version(line) == shown
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2, 3])

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlengine.environments.catalogue import LEGACY, LOCKS, RUNTIMES, legacy, pins, resolve, runtimes
+from mlengine.environments.lockfile import read_lock
 from mlengine.errors import InvalidArgument
 
-SKLEARN, TENSORFLOW = "2026.11-sklearn", "2026.11-tensorflow"
+SKLEARN, TENSORFLOW, ESTIMATOR = "2026.11-sklearn", "2026.11-tensorflow", "2026.11-estimator"
+SIBLINGS = [name for name in RUNTIMES if name not in (SKLEARN, ESTIMATOR)]
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -43,17 +45,33 @@ def test_the_name_without_its_suffix_is_the_tensorflow_one() -> None:
     assert resolve("2026.11").runtime.name == TENSORFLOW
 
 
-def test_an_old_number_runs_on_the_tensorflow_runtime_and_is_told_what_that_holds() -> None:
-    tensorflow = RUNTIMES[TENSORFLOW].packages["tensorflow"]
-
+def test_an_old_number_is_told_what_it_runs_on_now() -> None:
     found = resolve("1.8", python_version="3.5")
 
-    assert found.runtime.name == TENSORFLOW
+    assert found.runtime.name == ESTIMATOR
     assert found.notes[0].startswith(
-        "Runtime version 1.8 (TensorFlow 1.8, Python 3.5/2.7) is retired; this runs on 2026.11-tensorflow: "
-        f"Python 3.11, TensorFlow {tensorflow}, "
+        "Runtime version 1.8 (TensorFlow 1.8, Python 3.5/2.7) is retired; this runs on 2026.11-estimator: "
+        "Python 3.11, TensorFlow 2.15.1, tf.estimator 2.15.0, Keras 2.15.0, "
     )
     assert found.notes[1].startswith("Python 3.5 is retired; this runs on Python 3.11.")
+
+
+@pytest.mark.parametrize("number", LEGACY)
+@pytest.mark.parametrize("framework", ["", "TENSORFLOW", "SCIKIT_LEARN", "XGBOOST"])
+def test_numbers_of_1_mean_the_estimator_those_of_2_today_s_tensorflow_and_small_models_the_small_one(
+    number: str, framework: str
+) -> None:
+    of_tensorflow = ESTIMATOR if number.startswith(("0.", "1.")) else TENSORFLOW
+
+    assert resolve(number, framework=framework).runtime.name == (
+        SKLEARN if framework in ("SCIKIT_LEARN", "XGBOOST") else of_tensorflow
+    )
+
+
+@pytest.mark.parametrize(("number", "said"), [("2.1", True), ("2.11", True), ("1.15", False), ("", False)])
+def test_jobs_of_the_time_of_keras_2_are_told_that_they_get_it(number: str, said: bool) -> None:
+    assert any("TF_USE_LEGACY_KERAS=1" in note for note in resolve(number).notes) is said
+    assert not any("KERAS" in note for note in resolve(number, framework="TENSORFLOW").notes)
 
 
 def test_what_never_was_a_runtime_version_is_refused_with_the_nearest_and_the_list() -> None:
@@ -111,22 +129,60 @@ def test_any_text_is_either_known_or_refused_in_words(requested: str) -> None:
         assert found.runtime in runtimes()
 
 
-def test_what_two_runtimes_share_has_one_version_in_both() -> None:
-    small, large = (pins(RUNTIMES[name].lock_file) for name in (SKLEARN, TENSORFLOW))
+@pytest.mark.parametrize("name", SIBLINGS)
+def test_what_the_small_runtime_has_the_others_have_in_the_same_version(name: str) -> None:
+    small, large = (pins(RUNTIMES[each].lock_file) for each in (SKLEARN, name))
 
-    assert {name: large.get(name) for name in small} == small
+    assert {each: large.get(each) for each in small} == small
+
+
+@pytest.mark.parametrize("name", [TENSORFLOW, "2026.11-torch"])
+def test_the_full_runtime_has_all_of_the_others_in_the_same_versions(name: str) -> None:
+    part, full = (pins(RUNTIMES[each].lock_file) for each in (name, "2026.11-full"))
+
+    assert {each: full.get(each) for each in part} == part
+
+
+def test_models_are_pickled_by_the_same_libraries_in_every_runtime() -> None:
+    versions = [
+        [pins(runtime.lock_file)[name] for name in ("scikit-learn", "xgboost-cpu", "lightgbm", "joblib")]
+        for runtime in runtimes()
+    ]
+
+    assert versions == versions[:1] * len(versions)
+
+
+def test_the_runtime_of_old_trainers_is_from_before_numpy_2_and_pandas_3() -> None:
+    old = RUNTIMES[ESTIMATOR].packages
+
+    assert (old["tensorflow"], old["keras"], old["numpy"][:2], old["pandas"][:2]) == (
+        "2.15.1",
+        "2.15.0",
+        "1.",
+        "2.",
+    )
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin"])
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_a_lock_pins_all_that_its_runtime_promises_and_names_no_index(name: str, system: str) -> None:
     text = RUNTIMES[name].lock_file.read_text()
-    promised = (LOCKS / "2026.11-sklearn.in").read_text()
-    names = re.findall(r"^([\w-]+)(?![^\n]*sys_platform)", promised, re.MULTILINE)
+    promised = (LOCKS / f"{name}.in").read_text() + (LOCKS / "base.in").read_text()
+    names = re.findall(r"^([a-z][\w-]+)(?![^\n]*sys_platform)", promised, re.MULTILINE)
 
     locked = pins(RUNTIMES[name].lock_file, system=system)
 
-    assert "scikit-learn" in names
+    assert {"pandas", "six", "google-cloud-storage"} <= set(names)
     assert set(names) <= set(locked)
     assert ("xgboost-cpu" if system == "linux" else "xgboost") in locked
+    assert not [each for each in locked if each.startswith(("nvidia", "triton", "cuda"))]
     assert "://" not in text
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_every_package_of_a_lock_has_its_hashes(name: str, system: str) -> None:
+    pinned = read_lock(RUNTIMES[name].lock_file.read_text(), system=system)
+
+    assert len(pinned) > 50
+    assert [pin.name for pin in pinned if not pin.hashes] == []

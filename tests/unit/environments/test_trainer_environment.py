@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlengine.environments import launcher_environment, trainer_environment
-from mlengine.environments.contract import Access, gsutil_settings
+from mlengine.environments.contract import Access, gsutil_settings, storage_variables
 
 ENDPOINT = "http://127.0.0.1:8080"
 
@@ -62,6 +62,21 @@ def test_job_and_trial_are_told_in_all_the_places_trainers_look() -> None:
     assert env["CLOUD_ML_JOB_ID"] == "titanic_1"
     assert json.loads(env["CLOUD_ML_JOB"]) == tf_config(env)["job"]
     assert "CLOUD_ML_TRIAL_ID" not in environment()
+
+
+@pytest.mark.parametrize(
+    ("runtime_version", "keras"),
+    [("2.1", "1"), ("2.11", "1"), ("1.15", None), ("2026.11-tensorflow", None), ("", None)],
+)
+def test_keras_2_is_for_trainers_of_its_time(runtime_version: str, keras: str | None) -> None:
+    assert environment(runtime_version=runtime_version).get("TF_USE_LEGACY_KERAS") == keras
+
+
+def test_idle_threads_of_openmp_sleep_and_bytecode_is_kept() -> None:
+    env = environment(machine={"PYTHONDONTWRITEBYTECODE": "1"})
+
+    assert env["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "PYTHONDONTWRITEBYTECODE" not in env
 
 
 def test_a_cluster_never_contains_its_evaluator() -> None:
@@ -169,3 +184,13 @@ def test_gsutil_finds_our_https_port_and_whom_to_trust() -> None:
     assert settings["Credentials"]["gs_json_port"] == settings["Credentials"]["gs_port"] == "8443"
     assert settings["Boto"]["ca_certificates_file"] == "/data/roots.pem"
     assert settings["GSUtil"]["default_project_id"] == "p"
+
+
+def test_a_server_that_wants_tokens_is_reached_with_the_job_s() -> None:
+    env = storage_variables(ENDPOINT, project="demo", token="demo.train_7.CODE")
+
+    assert env["STORAGE_EMULATOR_HOST"] == ENDPOINT.replace("://", "://job:demo.train_7.CODE@")
+    assert env["CLOUD_STORAGE_EMULATOR_ENDPOINT"] == ENDPOINT
+    # Else gcsfs would find the job's key file, too, and refuse to send both.
+    assert env["FSSPEC_GCS_TOKEN"] == env["FSSPEC_GS_TOKEN"] == "anon"
+    assert "FSSPEC_GCS_TOKEN" not in storage_variables(ENDPOINT, project="demo")

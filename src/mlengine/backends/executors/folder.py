@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mlengine.backends import shim
 from mlengine.errors import FailedPrecondition
-from mlengine.jobs.executor import Outcome, Phase, Task, check_task_id
+from mlengine.jobs.executor import Limits, Outcome, OutOfMemory, Phase, Task, check_task_id
 
 _LEAVE_SECONDS = 2  # for a shim to be gone after it wrote exit.json; takes milliseconds on a healthy disk
 
@@ -48,8 +49,13 @@ class TaskFolder:
         """Whether the command was started or never may be: nobody need do anything any more."""
         return self.has(shim.RUN) or self.has(shim.EXIT)
 
-    def describe(self, task: Task) -> None:
-        """Write what to run. Only the first description of an id counts."""
+    def describe(self, task: Task, *, enforcers: Collection[str], nvidia_smi: str | None) -> None:
+        """Write what to run. Only the first description of an id counts.
+
+        Args:
+            enforcers: What may be used to enforce its limits.
+            nvidia_smi: The program that tells about GPUs; None where there is none.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.has(shim.TASK):
             return
@@ -66,6 +72,11 @@ class TaskFolder:
                 "trial_id": task.trial_id,
                 "grace_seconds": task.grace_seconds,
                 "phased": task.phased,
+                "memory_bytes": task.memory_bytes,
+                "cpus": task.cpus,
+                "gpus": None if task.gpus is None else list(task.gpus),
+                "enforcers": list(enforcers),
+                "nvidia_smi": nvidia_smi,
             },
         )
         try:
@@ -100,6 +111,7 @@ class TaskFolder:
             return self._running()
         ended = ended or self._read(shim.EXIT)  # It may have come before the lock was let go.
         if ended is not None:
+            task = self._read(shim.TASK) or {}
             return Outcome(
                 phase=Phase.EXITED,
                 exit_code=ended["exit_code"],
@@ -108,6 +120,11 @@ class TaskFolder:
                 started=_time(ended["started"]),
                 ended=_time(ended["ended"]),
                 message=ended["message"],
+                began=not task.get("phased") or self._said_running(),
+                limits=_limits(ended),
+                out_of_memory=OutOfMemory(ended["out_of_memory"]) if ended.get("out_of_memory") else None,
+                peak_memory_bytes=ended.get("peak_memory_bytes"),
+                cpu_seconds=ended.get("cpu_seconds"),
             )
         begun = self._read(shim.RUN)
         if begun is not None:
@@ -115,6 +132,7 @@ class TaskFolder:
                 phase=Phase.LOST,
                 started=_time(begun["started"]),
                 message="Its supervisor ended before it did: killed, out of memory, or the machine stopped.",
+                limits=_limits(begun),
             )
         if self.has(shim.TASK):
             return Outcome(phase=Phase.PENDING)
@@ -125,7 +143,16 @@ class TaskFolder:
         if begun is None or task is None:
             return Outcome(phase=Phase.PREPARING)
         running = not task["phased"] or self._said_running()
-        return Outcome(phase=Phase.RUNNING if running else Phase.PREPARING, started=_time(begun["started"]))
+        return Outcome(
+            phase=Phase.RUNNING if running else Phase.PREPARING,
+            started=_time(begun["started"]),
+            limits=_limits(begun),
+        )
+
+    def cgroups(self) -> list[Path]:
+        """Those that were made for the task; they are gone when its supervisor ended in peace."""
+        begun = self._read(shim.RUN) or {}
+        return [Path(cgroup) for cgroup in begun.get("limits", {}).get("cgroups", ())]
 
     def _said_running(self) -> bool:
         try:
@@ -187,6 +214,19 @@ def _sync(folder: Path) -> None:
         os.fsync(place)
     finally:
         os.close(place)
+
+
+def _limits(record: dict[str, Any]) -> Limits:
+    told = record.get("limits")
+    if told is None:  # written by a supervisor that knew no limits
+        return Limits()
+    return Limits(
+        memory_bytes=told["memory_bytes"],
+        memory_by=told["memory_by"],
+        cpus=told["cpus"],
+        cpus_by=told["cpus_by"],
+        cores=tuple(told["cores"]),
+    )
 
 
 def _time(text: str | None) -> datetime | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 from mlengine.backends import shim
 from mlengine.backends.executors.folder import TaskFolder
-from mlengine.jobs.executor import Outcome, Task
+from mlengine.backends.executors.samples import read_samples
+from mlengine.errors import InvalidArgument
+from mlengine.jobs.executor import Outcome, Sample, Task
 
 
 class InlineExecutor:
     """Runs the command to its end inside `start`. What it leaves running lives on; `stop` comes too late.
+
+    It enforces no limits and measures nothing, so a task that has limits is refused.
 
     Args:
         root: Where the folders of tasks are; made if need be.
@@ -23,7 +28,12 @@ class InlineExecutor:
 
     def start(self, task: Task) -> None:
         folder = TaskFolder(self._root, task.task_id)
-        folder.describe(task)
+        if task.memory_bytes is not None or task.cpus is not None:
+            raise InvalidArgument(
+                f"Task {task.task_id} has limits, and an inline executor enforces none.",
+                hint="Use the local executor.",
+            )
+        folder.describe(task, enforcers=(), nvidia_smi=None)
         if folder.has(shim.CANCEL):
             folder.cancel()
         lock = shim.acquire(str(folder))
@@ -47,6 +57,9 @@ class InlineExecutor:
     def log_file(self, task_id: str) -> Path:
         return TaskFolder(self._root, task_id).log
 
+    def samples(self, task_id: str, since: datetime | None = None) -> list[Sample]:
+        return read_samples(TaskFolder(self._root, task_id).path, since)
+
 
 def _run(task: Task, folder: TaskFolder) -> None:
     started = shim.stamp()
@@ -61,7 +74,7 @@ def _run(task: Task, folder: TaskFolder) -> None:
     try:
         process = subprocess.Popen(
             task.argv,
-            env={**task.env, **shim.marks(str(folder), task.task_id, phased=task.phased)},
+            env={**task.env, **shim.marks(str(folder), task.task_id, phased=task.phased, gpus=task.gpus)},
             cwd=task.cwd or folder.path / "work",
             stdin=subprocess.DEVNULL,
             stdout=out_end,

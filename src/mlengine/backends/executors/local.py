@@ -11,13 +11,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from mlengine.backends import shim
 from mlengine.backends.executors.folder import TaskFolder
-from mlengine.errors import Unavailable
-from mlengine.jobs.executor import Outcome, Phase, Task
+from mlengine.backends.executors.gpus import nvidia_smi, present_gpus
+from mlengine.backends.executors.samples import read_samples
+from mlengine.errors import InvalidArgument, Unavailable
+from mlengine.jobs.executor import Outcome, Phase, Sample, Task
 
 _SWEEP_SECONDS = 0.5  # A killed process is gone in microseconds; only one stuck in the kernel takes longer.
 _SHIM_ERRORS = "shim.err"
@@ -37,18 +41,31 @@ class LocalExecutor:
     Args:
         root: Where the folders of tasks are; made if need be.
         python: The interpreter for shims, 3.11 or newer.
+        enforcers: What may be used to enforce limits; the first that works here is. A sampler always works.
+        gpus: The GPUs that tasks may be given; None for those that are here.
     """
 
-    def __init__(self, root: Path, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        root: Path,
+        python: str = sys.executable,
+        *,
+        enforcers: tuple[str, ...] = (shim.CGROUP_V2, shim.CGROUP_V1, shim.SAMPLER),
+        gpus: Collection[int] | None = None,
+    ) -> None:
         self._root = root
         self._python = python
+        self._enforcers = enforcers
+        self._gpus = gpus
+        self._nvidia_smi = nvidia_smi()
         self._guard = threading.Lock()
         self._spawned: dict[str, subprocess.Popen[bytes]] = {}  # shims of ours that have not ended
         self._failed: dict[str, int] = {}  # exit codes of shims that broke down
 
     def start(self, task: Task) -> None:
         folder = TaskFolder(self._root, task.task_id)
-        folder.describe(task)
+        self._check_gpus(task)
+        folder.describe(task, enforcers=self._enforcers, nvidia_smi=self._nvidia_smi)
         with self._guard:
             if folder.has_begun or task.task_id in self._spawned or shim.is_held(str(folder)):
                 return
@@ -65,7 +82,7 @@ class LocalExecutor:
             message = f"Its supervisor failed with exit code {self._failed[task_id]}. {_last_words(folder)}"
             return replace(outcome, phase=Phase.LOST, message=message.strip())
         if outcome.phase is Phase.LOST and folder.has(shim.RUN):
-            left = sweep(folder.path)
+            left = self._sweep(folder)
             stuck = f"{left} of its processes cannot be killed." if left else ""
             return replace(
                 outcome, message=" ".join(filter(None, (outcome.message, stuck, _last_words(folder))))
@@ -76,7 +93,7 @@ class LocalExecutor:
         folder = TaskFolder(self._root, task_id)
         folder.cancel()
         if folder.outcome().phase is Phase.LOST:
-            sweep(folder.path)
+            self._sweep(folder)
 
     def forget(self, task_id: str) -> None:
         TaskFolder(self._root, task_id).remove()
@@ -85,11 +102,33 @@ class LocalExecutor:
     def log_file(self, task_id: str) -> Path:
         return TaskFolder(self._root, task_id).log
 
+    def samples(self, task_id: str, since: datetime | None = None) -> list[Sample]:
+        return read_samples(TaskFolder(self._root, task_id).path, since)
+
+    def _check_gpus(self, task: Task) -> None:
+        if not task.gpus:
+            return
+        if self._gpus is None:
+            self._gpus = [gpu.index for gpu in present_gpus(self._nvidia_smi)]
+        if missing := [index for index in task.gpus if index not in self._gpus]:
+            here = ", ".join(map(str, self._gpus)) or "none"
+            raise InvalidArgument(
+                f"Task {task.task_id} is to see GPU {missing[0]}, which is not here. GPUs here: {here}.",
+                hint="Ask for a machine without GPUs, or run the server where they are.",
+            )
+
+    def _sweep(self, folder: TaskFolder) -> int:
+        cgroups = folder.cgroups()
+        left = sweep(folder.path, cgroups)
+        for cgroup in cgroups:
+            shim.remove_cgroup(str(cgroup), patience=0)
+        return left
+
     def _spawn(self, folder: TaskFolder) -> subprocess.Popen[bytes]:
         try:
             with (folder.path / _SHIM_ERRORS).open("ab") as errors:
                 process = subprocess.Popen(
-                    [self._python, "-I", "-S", shim.__file__, str(folder)],
+                    [self._python, "-I", "-S", shim.PROGRAM, str(folder)],
                     env={},
                     cwd="/",
                     stdin=subprocess.DEVNULL,
@@ -116,17 +155,18 @@ class LocalExecutor:
                 self._failed[task_id] = code
 
 
-def sweep(folder: Path) -> int:
+def sweep(folder: Path, cgroups: Collection[Path] = ()) -> int:
     """Kill every process of a task whose supervisor is gone (Linux; elsewhere none is found).
 
     Args:
         folder: The folder of the task, as the environment of its processes names it.
+        cgroups: Those of the task: who is in one is of it, whatever its environment says.
 
     Returns:
         How many are still there after half a second.
     """
     patience = time.monotonic() + _SWEEP_SECONDS
-    while strays := _marked(folder):
+    while strays := {*_marked(folder), *_within(cgroups)}:
         for pid in strays:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -148,6 +188,16 @@ def _marked(folder: Path) -> list[int]:
             continue
         if mark in variables and int(process.name) != os.getpid():
             found.append(int(process.name))
+    return found
+
+
+def _within(cgroups: Collection[Path]) -> list[int]:
+    found = []
+    for cgroup in cgroups:
+        try:
+            found += [int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()]
+        except OSError:  # gone: the supervisor ended in peace, or an earlier sweep took it away
+            continue
     return found
 
 
