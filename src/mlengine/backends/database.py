@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from mlengine.errors import Conflict, FailedPrecondition, Unavailable
 
 HEAD = "0006"
+_AT_HAND = 4
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program takes for a lock of its own in the same PostgreSQL database.
 _MIGRATION_LOCK = 0x6D6C_656E_6769_6E65
@@ -29,6 +31,7 @@ class SqlDatabase:
         self._writer = engine
         self._reader = engine
         self._looker = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._at_hand: deque[Connection] = deque()
         if engine.dialect.name == "sqlite":
             # A writer takes its lock at once: two that read first and then both write would deadlock.
             self._writer = engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -43,8 +46,25 @@ class SqlDatabase:
 
     @contextmanager
     def look(self) -> Iterator[Connection]:
-        with _translated(), self._looker.connect() as connection:
-            yield connection
+        with _translated():
+            if self._engine.dialect.name != "sqlite":
+                with self._looker.connect() as connection:
+                    yield connection
+                return
+            # To get and give back a connection takes longer than one question: a few are kept at hand.
+            try:
+                connection = self._at_hand.pop()
+            except IndexError:
+                connection = self._looker.connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            if len(self._at_hand) < _AT_HAND:
+                self._at_hand.append(connection)
+            else:
+                connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -53,6 +73,8 @@ class SqlDatabase:
 
     def close(self) -> None:
         """Give all connections back."""
+        while self._at_hand:
+            self._at_hand.pop().close()
         self._engine.dispose()
 
 

@@ -348,11 +348,18 @@ def _call(request: Request, body: Body) -> Call:
         path={},
         verb=request.method.decode("latin-1"),
         target=f"{path}?{query}" if query else path,
-        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+        query=_query(query),
         headers=headers,
         base_url=f"{headers.get('x-forwarded-proto', 'http')}://{host}",
         body=body,
     )
+
+
+def _query(text: str) -> dict[str, str]:
+    if "%" in text or "+" in text:
+        return dict(parse_qsl(text, keep_blank_values=True))
+    # Most have nothing encoded, and are read in a fraction of the time.
+    return dict(pair.partition("=")[::2] for pair in text.split("&") if pair)
 
 
 def _head_of(status: int, headers: dict[str, str]) -> bytes:

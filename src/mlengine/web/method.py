@@ -46,6 +46,19 @@ class Call:
     base_url: str = "http://localhost"
     body: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
+    def at(self, path: Mapping[str, str]) -> Call:
+        """The same call, with these values of the path's variables."""
+        # `dataclasses.replace` takes four times as long, and every request comes by here.
+        return Call(
+            path=path,
+            verb=self.verb,
+            target=self.target,
+            query=self.query,
+            headers=self.headers,
+            base_url=self.base_url,
+            body=self.body,
+        )
+
     def read(self, *, limit: int = 16 << 20) -> bytes:
         """The whole body.
 

@@ -71,7 +71,7 @@ class Router:
         """
         try:
             method, variables = self.find(call.verb, call.target.partition("?")[0])
-            return _handled(method, replace(call, path=variables))
+            return _handled(method, call.at(variables))
         except Problem as problem:
             return Reply(content=envelope(problem), status=http_code(problem))
         except Disconnected:
