@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mlengine.jobs.loop import JobLoop
     from mlengine.jobs.service import JobService
     from mlengine.models.service import ModelService
+    from mlengine.names import ObjectUrl
     from mlengine.projects.service import ProjectService
     from mlengine.serving.loop import ServingLoop
     from mlengine.storage.loop import CollectLoop
@@ -241,16 +242,21 @@ class Application:
         from mlengine.backends.accelerators import accelerators
         from mlengine.backends.audit_file import AuditFile
         from mlengine.backends.blobs import open_blobs
+        from mlengine.backends.capacity import machine as this_machine
         from mlengine.backends.certificates import roots_file
         from mlengine.backends.database import open_database
         from mlengine.backends.executors.local import LocalExecutor
         from mlengine.backends.gateway_link import GatewayLink
         from mlengine.backends.keys import job_secret, keys_folder, signing_key, token_secret
+        from mlengine.backends.ports import free_ports
         from mlengine.backends.replicas import ReplicaTasks
         from mlengine.backends.workers import ChildWorkers
+        from mlengine.jobs import machine_methods
         from mlengine.jobs import methods as job_methods
         from mlengine.jobs.loop import JobLoop
+        from mlengine.jobs.preflight import Preflight
         from mlengine.jobs.service import JobService
+        from mlengine.jobs.usage import UsageService
         from mlengine.locations import methods as location_methods
         from mlengine.locations.domain import REGIONS
         from mlengine.locations.service import LocationService
@@ -309,12 +315,22 @@ class Application:
         )
         access = AccessService(self._database, system_clock, changed=self.publisher.refresh)
         operations = OperationService(self._database, changed=lambda: self.serving.wake())
+        machine = this_machine(os.environ)
+
+        def read_package(url: ObjectUrl, most: int) -> bytes | None:
+            found, pieces = storage.open(url)
+            with closing(pieces):
+                return b"".join(pieces) if found.size <= most else None
+
         jobs = JobService(
             self._database,
             system_clock,
             object_exists=storage.exists,
             find_bucket=storage.buckets.get,
             changed=lambda: self.jobs.wake(),
+            machine=machine,
+            slots=settings.max_running_jobs,
+            inspect=Preflight(read_package),
         )
         models = ModelService(
             self._database,
@@ -325,6 +341,7 @@ class Application:
         tasks = ReplicaTasks(
             data / "staging",
             storage,
+            locks=data / "locks",
             cache_dir=settings.cache_dir,
             endpoint=settings.endpoint,
             machine=os.environ,
@@ -335,15 +352,17 @@ class Application:
             private_key=lambda: signing_key(keys, lambda: make_pair()[0], name="jobs"),
             tokens_required=settings.tokens_required,
         )
+        executor = LocalExecutor(data / "tasks")
         self.jobs = JobLoop(
             jobs,
-            LocalExecutor(data / "tasks"),
+            executor,
             logs,
             system_clock,
             prepare=tasks.prepare,
             discard=tasks.discard,
-            slots=settings.max_running_jobs,
+            ports=free_ports,
         )
+        usage = UsageService(jobs, samples=executor.samples, requirements=tasks.requirements)
         self.serving = ServingLoop(
             models,
             ChildWorkers(data / "serving", sockets, tether=tether, environment=os.environ),
@@ -379,7 +398,8 @@ class Application:
             signing_key=lambda: signing_key(keys, lambda: make_pair()[0]),
         )
         rows = [
-            *job_methods.methods(jobs),
+            *job_methods.methods(jobs, usage),
+            *machine_methods.methods(machine),
             *model_methods.methods(models, system_clock),
             *operation_methods.methods(operations, REGIONS),
             *location_methods.methods(LocationService(accelerators)),

@@ -37,6 +37,7 @@ from mlengine.storage.service import StorageService
 from tests.clients.whole_server import RUNTIME, origin, unused
 from tests.conftest import HandClock
 from tests.stories.conftest import Server, Shell
+from tests.trainer_package import trainer_package
 
 __all__ = ["origin"]
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
@@ -190,7 +191,7 @@ def test_who_submits_a_job_owns_it_and_can_hand_it_on(account: Callable[..., Acc
     developer.grant("roles/storage.admin")
     bucket = f"jobs-{uuid.uuid4().hex[:8]}"
     with developer.storage() as client:
-        client.create_bucket(bucket).blob("t.tar.gz").upload_from_string(b"")
+        client.create_bucket(bucket).blob("t.tar.gz").upload_from_string(trainer_package())
     job_id, jobs = unused("job"), developer.ml().jobs()
     training = {
         "scaleTier": "BASIC",

@@ -33,12 +33,12 @@ def model(projects: Any) -> str:
 
 @pytest.fixture
 def job(projects: Any, origin: str) -> str:
-    """A job that ends at once: its package is none."""
+    """A job that ends at once: its trainer fails."""
     body = {
         "jobId": unused("job"),
         "labels": {"team": "blue"},
         "trainingInput": {
-            "packageUris": [f"{origin}/model.joblib"],
+            "packageUris": [f"{origin.removesuffix('/line')}/trainer.tar.gz"],
             "pythonModule": "trainer.task",
             "region": "us-central1",
             "runtimeVersion": RUNTIME,

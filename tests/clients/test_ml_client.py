@@ -18,6 +18,7 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import BatchHttpRequest
 
 from tests.stories.conftest import ROOT, Server, Shell, wait_until
+from tests.trainer_package import trainer_package
 
 PARENT = "projects/local"
 TRAIN = (
@@ -59,7 +60,7 @@ def origins(whole: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     python = shell.run("runtimes", "build", "2026.11-sklearn", timeout=600).stdout.split()[-1]
     shell.program(python, "-c", TRAIN, str(folder / "model.joblib"))
     (folder / "model.pkl").write_bytes(pickle.dumps(Sleeps()))
-    (folder / "trainer.tar.gz").write_bytes(b"")
+    (folder / "trainer.tar.gz").write_bytes(trainer_package())
     shell.run("storage", "mb", bucket)
     for name, target in (("model.joblib", "line/"), ("model.pkl", "slow/"), ("trainer.tar.gz", "")):
         shell.run("storage", "cp", name, f"{bucket}/{target}{name}")
@@ -108,7 +109,7 @@ def ended(projects: Any, name: str) -> dict[str, Any]:
 
 
 def submitted(projects: Any, origins: str, **more: Any) -> dict[str, Any]:
-    """A job of its own. Its package is none: it ends as FAILED if nobody cancels it."""
+    """A job of its own. It ends as FAILED if nobody cancels it."""
     training = {
         "pythonModule": "trainer.task",
         "packageUris": [f"{origins}/trainer.tar.gz"],

@@ -107,11 +107,27 @@ def test_an_image_with_a_pixel_missing_is_refused_by_number(shell: Shell, traine
     assert "784" in refused.stderr
 
 
-def test_a_flag_that_the_trainer_does_not_know_fails_the_job_with_the_parsers_words(shell: Shell):
+def test_a_flag_that_the_trainer_does_not_know_is_refused_before_anything_is_sent(shell: Shell):
+    line = (
+        "jobs", "submit", "training", "mnist_checkpoint", "--module-name", "trainer.task",
+        "--package-path", "trainer", "--region", "us-east1", "--job-dir", "gs://anderson-mnist/slip",
+        "--runtime-version", "2026.11-tensorflow", "--stream-logs",
+    )  # fmt: skip
+
+    refused = shell.run(*line, "--", "--checkpoint=checkpoints", code=1)
+
+    assert "trainer/task.py:" in refused.stderr
+    assert "--checkpoint=checkpoints" in refused.stderr
+    assert "[argument-rejected]" in refused.stderr
+    shell.run("jobs", "describe", "mnist_checkpoint", code=1)
+
+
+def test_told_to_go_on_the_job_fails_with_the_parsers_words(shell: Shell):
     done = shell.run(
         "jobs", "submit", "training", "mnist_checkpoint", "--module-name", "trainer.task",
         "--package-path", "trainer", "--region", "us-east1", "--job-dir", "gs://anderson-mnist/slip",
-        "--runtime-version", "2026.11-tensorflow", "--stream-logs", "--", "--checkpoint=checkpoints",
+        "--runtime-version", "2026.11-tensorflow", "--stream-logs",
+        "--skip-preflight", "argument-rejected", "--", "--checkpoint=checkpoints",
         code=1, timeout=600,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""From a job to the task an executor can run: packages out of the bucket, and the launcher's orders."""
+"""From a job to the tasks an executor can run: packages out of the bucket, and the launcher's orders."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlengine.access.domain import JobTokens
 from mlengine.backends.keys import write_private
+from mlengine.backends.launcher import LOCK
 from mlengine.environments import launcher_environment, trainer_environment
-from mlengine.environments.contract import Access, gsutil_settings
-from mlengine.jobs.domain import MASTER, Job, TrainingInput
+from mlengine.environments.contract import Access, first_task_type, gsutil_settings
+from mlengine.jobs.domain import MASTER, Job, Replica, TrainingInput
 from mlengine.jobs.executor import Task
+from mlengine.machines import Role
 from mlengine.names import ObjectUrl
 from mlengine.storage.service import StorageService
 
@@ -24,7 +27,9 @@ class ReplicaTasks:
     """Prepares the tasks of jobs.
 
     Args:
-        root: Folder in which each task gets one of its own, for packages, environment and home.
+        root: Folder in which each task gets one of its own, for environment and home, and each job one for
+            its packages.
+        locks: Folder for what jobs ran on, kept for good.
         cache_dir: Where built runtimes are.
         endpoint: This server, as a job reaches it ("http://127.0.0.1:8080").
         machine: The server's own environment; what describes the machine is passed on.
@@ -41,6 +46,7 @@ class ReplicaTasks:
         root: Path,
         storage: StorageService,
         *,
+        locks: Path,
         cache_dir: Path,
         endpoint: str,
         machine: Mapping[str, str],
@@ -52,6 +58,7 @@ class ReplicaTasks:
         tokens_required: bool,
     ) -> None:
         self._root = root
+        self._locks = locks
         self._storage = storage
         self._cache_dir = cache_dir
         self._endpoint = endpoint
@@ -63,18 +70,50 @@ class ReplicaTasks:
         self._private_key = private_key
         self._tokens_required = tokens_required
 
-    def prepare(self, job: Job) -> Task:
-        """Stage what `job` needs; doing it twice is harmless.
+    def prepare(self, job: Job) -> list[Task]:
+        """Stage what `job` needs, and describe the tasks of its replicas; doing it twice is harmless.
 
         Raises:
             NotFound: a package has vanished from its bucket since the job was submitted.
         """
-        folder = self._root / job.task_id
+        packages = self._fetch_packages(job.training, self._root / f"{job.uid}.packages")
+        cluster = _cluster(job)
+        # The master last: when it begins, the others are on their way.
+        waiting: list[Replica | None] = [*job.replicas[1:], *job.replicas[:1]]
+        waiting = waiting or [None]
+        return [self._task(job, replica, packages, cluster) for replica in waiting]
+
+    def discard(self, job: Job) -> None:
+        """Take away what was staged for `job`, of which nothing runs any more; what it ran on is kept."""
+        lock = self._root / job.task_id / LOCK
+        if lock.exists():
+            self._locks.mkdir(parents=True, exist_ok=True)
+            lock.replace(self._locks / f"{job.uid}.txt")
+        for task_id in job.task_ids.values():
+            shutil.rmtree(self._root / task_id, ignore_errors=True)
+        shutil.rmtree(self._root / f"{job.uid}.packages", ignore_errors=True)
+
+    def requirements(self, job: Job) -> str:
+        """All distributions that `job` runs on, with versions and hashes; "" while nobody knows."""
+        for place in (self._locks / f"{job.uid}.txt", self._root / job.task_id / LOCK):
+            with suppress(FileNotFoundError):
+                return place.read_text(encoding="utf-8")
+        return ""
+
+    def _task(
+        self,
+        job: Job,
+        replica: Replica | None,
+        packages: list[Path],
+        cluster: Mapping[str, list[str]] | None,
+    ) -> Task:
+        name = replica.name if replica else MASTER
+        folder = self._root / job.task_of(name)
         folder.mkdir(parents=True, exist_ok=True)
         training = job.training
         spec = {
             "runtime": training.runtime,
-            "packages": [str(path) for path in self._fetch_packages(training, folder / "packages")],
+            "packages": [str(path) for path in packages],
             "python_module": training.python_module,
             "args": list(training.args),
             "job_dir": training.job_dir,
@@ -86,6 +125,9 @@ class ReplicaTasks:
                 home=folder / "home",
                 temporary=folder / "tmp",
                 runtime_version=training.runtime_version,
+                task_type="" if not replica or replica.role is Role.MASTER else replica.role.value,
+                task_index=replica.index if replica else 0,
+                cluster=cluster,
                 machine=self._machine,
                 access=self._access(job, folder),
             ),
@@ -95,16 +137,16 @@ class ReplicaTasks:
         # The job's token is in it.
         write_private(folder / "spec.json", json.dumps(spec).encode())
         return Task(
-            task_id=job.task_id,
+            task_id=job.task_of(name),
             argv=(sys.executable, "-m", "mlengine.backends.launcher", str(folder / "spec.json")),
             env=launcher_environment(self._machine),
-            task_name=MASTER,
+            task_name=name,
             phased=True,
+            memory_bytes=replica.memory_bytes if replica else None,
+            # The replicas of a job share its processors as they need them.
+            cpus=job.demand.cpus if replica and replica.reserved else None,
+            gpus=replica.gpus if replica else None,
         )
-
-    def discard(self, job: Job) -> None:
-        """Take away what was staged for `job`, of which nothing runs any more."""
-        shutil.rmtree(self._root / job.task_id, ignore_errors=True)
 
     def _access(self, job: Job, folder: Path) -> Access | None:
         if not self._tls_port:
@@ -117,6 +159,7 @@ class ReplicaTasks:
                 roots=self._roots,
                 project=job.name.project,
                 state=folder / "home" / ".gsutil",
+                key_file=folder / "credentials.json",
             )
         )
         token = self._tokens.issue(f"{job.name.project}.{job.name.job}")
@@ -150,11 +193,28 @@ class ReplicaTasks:
             # Two packages may have the same file name in different folders; pip needs the name as it is.
             path = folder / str(position) / url.object.rsplit("/", 1)[-1]
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
+            # Put in place as a whole: a replica may be reading what a server before this one fetched.
+            draft = path.with_name(f".{path.name}.new")
+            with draft.open("wb") as file:
                 for piece in self._storage.open_read(url):
                     file.write(piece)
+            draft.replace(path)
             paths.append(path)
         return paths
+
+
+def _cluster(job: Job) -> dict[str, list[str]] | None:
+    """Where each replica of each type listens, as TF_CONFIG has it; None in a job of one."""
+    if len(job.replicas) < 2:
+        return None
+    found: dict[str, list[str]] = {}
+    for replica in job.replicas:
+        if replica.role is not Role.EVALUATOR:
+            name = (
+                first_task_type(job.training.runtime_version) if replica.role is Role.MASTER else replica.role
+            )
+            found.setdefault(str(name), []).append(f"127.0.0.1:{replica.port}")
+    return found
 
 
 def _snake(training: TrainingInput) -> dict[str, Any]:
@@ -162,6 +222,12 @@ def _snake(training: TrainingInput) -> dict[str, Any]:
     found = {
         "scale_tier": training.scale_tier or "BASIC",
         "master_type": training.master_type,
+        "worker_type": training.worker_type,
+        "worker_count": str(training.worker_count or ""),
+        "parameter_server_type": training.parameter_server_type,
+        "parameter_server_count": str(training.parameter_server_count or ""),
+        "evaluator_type": training.evaluator_type,
+        "evaluator_count": str(training.evaluator_count or ""),
         "package_uris": list(training.package_uris),
         "python_module": training.python_module,
         "args": list(training.args),

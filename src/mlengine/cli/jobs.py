@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from mlengine.cli import policies
+from mlengine.cli import jobs_usage, policies
 from mlengine.cli.command import Command
 from mlengine.cli.grammar import Parser, within
 from mlengine.cli.jobs_submit import SUBMIT_TRAINING
@@ -69,7 +69,7 @@ def _cancel(arguments: Namespace, session: Session) -> int:
 def _stream_arguments(parser: Parser) -> None:
     _job(parser)
     parser.add_argument(
-        "--task-name", default="", metavar="TASK", help="only this task, like master-replica-0"
+        "--task-name", default="", metavar="TASK", help="only this task, like worker-replica-1"
     )
     parser.add_argument(
         "--polling-interval",
@@ -124,8 +124,9 @@ COMMANDS = (
         arguments=_stream_arguments,
         run=_stream,
         detail="The exit code is 0 only if the job succeeded. Ctrl-C leaves the job running.",
-        example="jobs stream-logs j1 --task-name master-replica-0",
+        example="jobs stream-logs j1 --task-name worker-replica-1",
     ),
+    *jobs_usage.COMMANDS,
     *policies.commands(
         "jobs",
         metavar="JOB",

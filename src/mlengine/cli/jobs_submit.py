@@ -32,6 +32,14 @@ def _arguments(parser: Parser) -> None:
     add("--scale-tier", type=choice(_TIERS), choices=_TIERS, metavar="TIER", help="shape of the machine(s)")
     add("--config", metavar="FILE", help="YAML or JSON file of a Job; flags win over it")
     add("--labels", type=mapping, default={}, metavar="KEY=VALUE,...", help="labels of the job")
+    add(
+        "--skip-preflight",
+        type=comma_list,
+        default=(),
+        metavar="CODE,...",
+        help="findings that shall not stop the job, by the codes behind them; 'all' looks for none",
+    )
+    add("--dry-run", action="store_true", help="pack and check, print the job, send nothing")
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--stream-logs", action="store_true", help="print the log until the job ends")
     end.add_argument("--async", action="store_true", dest="asynchronous", help="do not wait; the default")
@@ -52,11 +60,24 @@ def _run(arguments: Namespace, session: Session) -> int:
         packages=arguments.packages,
         staging_bucket=arguments.staging_bucket or "",
         args=arguments.rest,
+        skip=arguments.skip_preflight,
+        send=not arguments.dry_run,
     )
     voice = Voice(warn=session.warn, info=session.info)
     if arguments.asynchronous:
         session.warn("--async is the default, and deprecated; leave it out.")
-    job = submit(session.api, session.storage, request, now=system_clock().astimezone(), voice=voice)
+    job = submit(
+        session.api,
+        session.storage,
+        request,
+        now=system_clock().astimezone(),
+        voice=voice,
+        environment=session.environment,
+    )
+    if arguments.dry_run:
+        session.say("Nothing was sent. This job would be:")
+        show(session, job, columns="yaml")
+        return 0
     job_id = job["jobId"]
     session.say(f"Job [{job_id}] submitted successfully.")
     if not arguments.stream_logs:

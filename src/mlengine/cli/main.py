@@ -33,6 +33,7 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "operations": ("mlengine.cli.operations", "long-running work of the server"),
     "locations": ("mlengine.cli.locations", "where work is done, and what is possible there"),
     "runtimes": ("mlengine.cli.runtimes", "the runtime versions trainers and models run on"),
+    "machine-types": ("mlengine.cli.machine_types", "the machines jobs can ask for, and what they get"),
     "storage": ("mlengine.cli.storage", "buckets and objects: mb, cp, ls, rsync, cat, rm, and more"),
     "projects": ("mlengine.cli.projects", "projects, and who may do what in them"),
     "iam": ("mlengine.cli.iam", "service accounts, and the keys that sign for them"),
@@ -228,7 +229,7 @@ def _refuse_blank(arguments: list[str]) -> None:
             f"An argument is blank (the one after '{before}'): "
             "is there a space after a backslash at a line's end?",
             hint="The shell ends the command there and takes the next line for a command of its own. "
-            "Delete the spaces after the backslash.",
+            "Delete the spaces after the backslash. [blank-argument]",
         )
 
 

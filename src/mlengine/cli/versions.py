@@ -74,8 +74,9 @@ def _create(arguments: Namespace, session: Session) -> int:
     if wanted := body.get("runtimeVersion"):
         from mlengine.environments import resolve
 
-        # The same rule by which the server chose.
-        for note in resolve(wanted, body.get("pythonVersion") or "").notes:
+        # The same rule by which the server chose, with the framework that it found.
+        found = operation.get("metadata", {}).get("version", {}).get("framework") or "TENSORFLOW"
+        for note in resolve(wanted, body.get("pythonVersion") or "", found).notes:
             session.say(note)
     if arguments.asynchronous:
         session.info(f"Operation {operation['name']} goes on.")

@@ -1,4 +1,4 @@
-"""A distributed training on this machine: each task a process of its own, told of the others by TF_CONFIG."""
+"""A distributed training on this machine: each task a process of its own, told of the others by variables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from mlengine.environments.contract import torch_variables
 from mlengine.errors import FailedPrecondition, InvalidArgument
 
 _LAST_PORT = 65535
@@ -114,7 +115,11 @@ def run(
     others: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(kind: str, index: int, *, own_group: bool) -> subprocess.Popen[bytes]:
-        variables = {**environment, "TF_CONFIG": config(module, args, cluster, kind, index)}
+        variables = {
+            **environment,
+            "TF_CONFIG": config(module, args, cluster, kind, index),
+            **torch_variables(cluster.addresses, kind, index, first=cluster.primary),
+        }
         try:
             return subprocess.Popen(
                 [python, "-m", module, *args], cwd=folder, env=variables, start_new_session=own_group

@@ -8,17 +8,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlengine.errors import InvalidArgument
+from mlengine.errors import InvalidArgument, Problem
+from mlengine.preflight.archive import read_archive
+from mlengine.preflight.findings import Finding, refusal
+from mlengine.preflight.syntax import parse
 
 SKIPPED = frozenset(
     (".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", ".tox")
@@ -62,12 +64,19 @@ def check_package(package: Path) -> None:
         InvalidArgument: missing, no folder, or without `__init__.py`.
     """
     if not package.is_dir():
-        raise InvalidArgument(f"--package-path {package} is no folder.", hint=f"This folder is {Path.cwd()}.")
+        raise _refused(
+            "no-package",
+            f"--package-path {package} is no folder.",
+            f"Name the folder it lies in: {package.parent}"
+            if package.is_file()
+            else f"This folder is {Path.cwd()}.",
+        )
     if not (package / "__init__.py").is_file():
         inner = sorted(path.parent.name for path in package.glob("*/__init__.py"))
-        raise InvalidArgument(
+        raise _refused(
+            "no-package",
             f"[{package}] is not a valid Python package because it does not contain an `__init__.py` file.",
-            hint=f"Did you mean --package-path {package / inner[0]}?"
+            f"Did you mean --package-path {package / inner[0]}?"
             if inner
             else f"Make one: touch {package / '__init__.py'}",
         )
@@ -89,6 +98,8 @@ def build(package: Path, out: Path) -> Packed:
     package = package.resolve()
     parent = package.parent
     own_setup = (parent / "setup.py").is_file()
+    if own_setup:
+        _check_setup(parent / "setup.py")
     with tempfile.TemporaryDirectory(prefix="mlengine-pack-") as scratch:
         mirror = Path(scratch, "source")
         mirror.mkdir()
@@ -105,7 +116,7 @@ def build(package: Path, out: Path) -> Packed:
                     "What the trainer needs stands in install_requires of a setup.py beside the package."
                 )
         built = Path(scratch, "dist")
-        _run_setup(mirror, Path(scratch), built)
+        _run_setup(mirror, Path(scratch), built, shown=parent / "setup.py" if own_setup else None)
         files = tuple(_settled(path, out) for path in sorted(built.iterdir()))
     return Packed(files, own_setup, tuple(notes))
 
@@ -116,32 +127,7 @@ def contents(archive: Path) -> dict[str, int]:
     Raises:
         InvalidArgument: no tar, zip or wheel.
     """
-    with opened(archive) as files:
-        return {name: len(content) for name, content in files}
-
-
-@contextmanager
-def opened(archive: Path) -> Iterator[Iterator[tuple[str, bytes]]]:
-    """The files in a distribution as (name, content). Raises InvalidArgument as `contents`."""
-    import zipfile
-
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as bag:
-                members = [info for info in bag.infolist() if not info.is_dir()]
-                top = archive.suffix != ".whl"
-                yield ((_without_top(info.filename, top), bag.read(info)) for info in members)
-            return
-        with tarfile.open(archive) as tar:
-            yield (
-                (_without_top(member.name, True), file.read())
-                for member in tar
-                if member.isfile() and (file := tar.extractfile(member))
-            )
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
-        raise InvalidArgument(
-            f"{archive} is no Python package: {error}.", hint="A .tar.gz, .zip or .whl is needed."
-        ) from None
+    return read_archive(archive).sizes
 
 
 def checksum(files: tuple[Path, ...] | list[Path]) -> str:
@@ -159,8 +145,10 @@ def check_names(files: list[Path]) -> None:
     seen: dict[str, Path] = {}
     for path in files:
         if other := seen.get(path.name):
-            raise InvalidArgument(
-                f"Two packages have the file name {path.name}: {other} and {path}.", hint="Rename one."
+            raise _refused(
+                "same-file-name",
+                f"Two packages have the file name {path.name}: {other} and {path}.",
+                "Rename one.",
             )
         seen[path.name] = path
 
@@ -211,7 +199,7 @@ def _declared(parent: Path) -> list[str]:
     return [str(requirement) for requirement in found] if isinstance(found, list) else []
 
 
-def _run_setup(mirror: Path, scratch: Path, built: Path) -> None:
+def _run_setup(mirror: Path, scratch: Path, built: Path, *, shown: Path | None) -> None:
     temporary = scratch / "build"
     temporary.mkdir()
     information = ["egg_info", "--egg-base", str(temporary)]
@@ -235,11 +223,26 @@ def _run_setup(mirror: Path, scratch: Path, built: Path) -> None:
         if "invalid command" not in outputs[-1]:
             break
     output = outputs[-1] or "setup.py built nothing and said nothing."
-    raise InvalidArgument(
-        f"Packaging of user Python code failed with message:\n\n{output}\n",
-        hint="Write or mend the setup.py beside your package, or build the package yourself and name it "
+    lines = re.findall(r'File "[^"\n]*setup\.py", line (\d+)', output)
+    place = f"{shown}:{lines[-1]}" if shown and lines else ""
+    raise _refused(
+        "build-failed",
+        f"Packaging of user Python code failed with message:\n\n{output}\n"
+        + (f"\nIt failed at {place}." if place else ""),
+        "Write or mend the setup.py beside your package, or build the package yourself and name it "
         "with --packages.",
     )
+
+
+def _check_setup(setup: Path) -> None:
+    """See that Python 3 can read the user's setup.py; a build would say it in fewer words."""
+    found = parse(str(setup), setup.read_bytes())
+    if isinstance(found, Finding):
+        raise refusal((found,))
+
+
+def _refused(code: str, message: str, hint: str) -> Problem:
+    return refusal((Finding(code=code, message=message, hint=hint),))
 
 
 def _settled(path: Path, out: Path) -> Path:
@@ -262,8 +265,3 @@ def _settled(path: Path, out: Path) -> Path:
             member.pax_headers = {}
             sink.addfile(member, source.extractfile(member) if member.isfile() else None)
     return target
-
-
-def _without_top(name: str, has_top: bool) -> str:
-    head, slash, rest = name.removeprefix("./").partition("/")
-    return rest if has_top and slash else head + slash + rest

@@ -1,124 +1,170 @@
-"""What can be known to fail before anything is sent: looked at in the archives that would be sent."""
+"""Preflight on the sender's side: what the server is asked for it, and how findings are told.
+
+The checks themselves are in `mlengine.preflight`, which the server uses too.
+"""
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from mlengine.client.packaging import contents, opened
-from mlengine.errors import InvalidArgument, nearest
+from mlengine.client.api import Api
+from mlengine.client.http import Json
+from mlengine.client.storage import Storage
+from mlengine.errors import InvalidArgument, NotFound, PermissionDenied, nearest
+from mlengine.names import ObjectUrl
+from mlengine.preflight.findings import RULES, Finding, Report, refusal
+from mlengine.preflight.surroundings import Surroundings
 
-_PRINT = re.compile(r"print\s+(.*)")
-
-
-def check_sources(archive: Path) -> None:
-    """See that every Python file in a source archive can be read by Python 3.
-
-    Raises:
-        InvalidArgument: one cannot; with file and line, and the cure where it is Python 2.
-    """
-    with opened(archive) as files:
-        for name, content in files:
-            if name.endswith(".py"):
-                check_source(name, content)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_MOST_TRIED = 30
 
 
-def check_module(module: str, archives: list[Path], *, package: Path | None, own_setup: bool) -> None:
-    """See that `python -m MODULE` will find something in one of `archives`.
+def surroundings(api: Api, storage: Storage, training: Json, environment: Mapping[str, str]) -> Surroundings:
+    """What the server tells about the place where the job will run.
 
     Args:
-        package: The folder the first archive was built from, if it was.
-        own_setup: Whether the user's own setup.py decided what goes in.
-
-    Raises:
-        InvalidArgument: no such module; the nearest one is offered.
+        training: TrainingInput; of accelerators it is asked only where they matter.
+        environment: The process environment, which says where runtimes are built.
     """
-    names = [name for archive in archives for name in contents(archive)]
-    modules = sorted(set(_modules(names)))
-    wanted = module.replace(".", "/")
-    if module in modules:
-        return
-    if package and own_setup and (package.parent / f"{wanted}.py").is_file():
-        raise InvalidArgument(
-            f"{wanted}.py exists, but {package.parent / 'setup.py'} does not pack it.",
-            hint="Let its `packages` name it: packages=find_packages()",
-        )
-    if f"{wanted}/__init__.py" in names:
-        inside = [name for name in modules if name.startswith(module + ".")]
-        raise InvalidArgument(
-            f"'{module}' is a package and cannot be run; --module-name needs a module in it.",
-            hint=f"One of: {', '.join(inside[:5])}" if inside else "",
-        )
-    last = module.rpartition(".")[2]
-    same = [name for name in modules if name.rpartition(".")[2] == last]
-    hint = f"Did you mean '{same[0]}'?" if same else nearest(module, modules)
-    raise InvalidArgument(
-        f"The package holds no module '{module}', so `python -m {module}` would fail.",
-        hint=hint or (f"It holds: {', '.join(modules[:10])}" if modules else "It holds no module at all."),
+    return Surroundings(
+        bucket_exists=cache(storage.bucket_exists),
+        anything_at=lambda url: _anything_at(storage, url),
+        accelerators=_accelerators(api, training),
+        same_machine=urlsplit(api.connection.endpoint).hostname in _LOOPBACK,
+        interpreter=_interpreter(training, environment),
     )
 
 
-def _modules(names: list[str]) -> list[str]:
-    """Dotted names of what can be run, as they are called once installed."""
-    packages = {name.rpartition("/")[0] for name in names if name.endswith("/__init__.py")}
-    found = []
-    for name in names:
-        if not name.endswith(".py") or name.endswith("__init__.py") or name == "setup.py":
-            continue
-        parts = name.removesuffix(".py").removesuffix("/__main__").split("/")
-        # `src/trainer/task.py` is trainer.task: what lies above the outermost package is only a place.
-        outermost = next((n for n in range(1, len(parts) + 1) if "/".join(parts[:n]) in packages), 1)
-        found.append(".".join(parts[outermost - 1 :]))
-    return found
-
-
-def check_source(name: str, content: bytes) -> None:
-    """See that Python 3 can read one file. Raises InvalidArgument as `check_sources`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # A tree and no code: what is read is never run, and what only warns is no error.
-            compile(content, name, "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
-    except SyntaxError as error:
-        where = f"{name}:{error.lineno or 1}"
-        text = (error.text or _line(content, error.lineno)).strip()
-        old = _python2(error.msg or "", text)
-        if old:
-            what, cure = old
+def check_skipped(codes: Iterable[str]) -> None:
+    """See that what is to be skipped is known. Raises InvalidArgument."""
+    for code in codes:
+        if code != "all" and code not in RULES:
             raise InvalidArgument(
-                f"{where}: `{text}` is {what} of Python 2; mlengine runs Python 3.", hint=cure
-            ) from None
-        raise InvalidArgument(
-            f"{where}: Python cannot read this: {error.msg}." + (f"\n    {text}" if text else "")
-        ) from None
-    except ValueError as error:
-        raise InvalidArgument(f"{name}: Python cannot read this: {error}.") from None
+                f"--skip-preflight: there is no check '{code}'.",
+                hint=nearest(code, list(RULES)) or "The code stands in brackets behind each finding.",
+            )
 
 
-def _python2(message: str, text: str) -> tuple[str, str] | None:
-    """What of Python 2 the line is, and how to write it now."""
-    if "Missing parentheses in call to 'print'" in message:
-        found = _PRINT.search(text)
-        return "the print statement", f"Write: print({found[1].strip() if found else '...'})"
-    if "Missing parentheses in call to 'exec'" in message:
-        return "the exec statement", "Write: exec(...)"
-    if re.match(r"except\s+[\w.]+\s*,\s*\w+\s*:", text):
-        return "the old form of except", "Write: " + re.sub(r"\s*,\s*(\w+)\s*:", r" as \1:", text)
-    if re.match(r"raise\s+[\w.]+\s*,", text):
-        return "the old form of raise", "Write: " + re.sub(r"\s*,\s*(.+)", r"(\1)", text)
-    if "<>" in text:
-        return "the operator <>", "Write != instead."
-    if "leading zeros in decimal integer literals" in message:
-        return "an octal number", "Write 0o in front of its digits."
-    if re.search(r"\b\d+L\b", text):
-        return "a long integer", "Leave out the L."
-    if "`" in text:
-        return "a backtick", "Write repr(...)."
-    return None
+def tell(
+    report: Report,
+    *,
+    skip: Iterable[str],
+    root: Path | None,
+    warn: Callable[[str], None],
+    info: Callable[[str], None],
+) -> None:
+    """Say what was found; stop where it stops.
+
+    Args:
+        skip: Codes that do not stop.
+        root: The folder that the first package's file names start from.
+
+    Raises:
+        Problem: what stops the job, all of it.
+    """
+    stopping = report.stopping(skip=skip)
+    skipped = set(report.stopping()) - set(stopping)
+    for found in report.findings:
+        if found not in stopping:
+            warn(f"{_placed(found, root)}{' Skipped.' if found in skipped else ''}")
+    for sentence in report.unchecked:
+        info(f"Not checked: {sentence}")
+    if stopping:
+        raise refusal(tuple(_placed(found, root) for found in stopping))
 
 
-def _line(content: bytes, number: int | None) -> str:
-    lines = content.decode(errors="replace").splitlines()
-    return lines[number - 1] if number and number <= len(lines) else ""
+def duplicate(api: Api, job_id: str) -> Finding | None:
+    """What is wrong with a job id that was used before; None for a new one."""
+    if not _used(api, job_id):
+        return None
+    return Finding(
+        code="duplicate-job",
+        message=f"A job with the id '{job_id}' already exists, and ids are used only once.",
+        where="JOB",
+        hint=f"'{next_free(job_id, lambda name: _used(api, name))}' is free.",
+        field="job.job_id",
+    )
+
+
+def next_free(job_id: str, used: Callable[[str], bool]) -> str:
+    """The next id after this one that nobody has used; `train_7` is followed by `train_8`."""
+    found = re.fullmatch(r"(.*?)(\d+)", job_id)
+    stem, number, width = (found[1], int(found[2]), len(found[2])) if found else (f"{job_id}_", 1, 1)
+    step = 1
+    for _ in range(_MOST_TRIED):
+        number += step
+        name = f"{stem}{number:0{width}d}"
+        if not used(name):
+            return name
+        step *= 2  # in a long row the end is found in few questions
+    return f"{job_id}_{'x' * 8}"
+
+
+def _used(api: Api, job_id: str) -> bool:
+    try:
+        api.job(job_id)
+    except (NotFound, PermissionDenied):
+        return False
+    return True
+
+
+def _anything_at(storage: Storage, url: ObjectUrl) -> bool:
+    """Whether an object's name begins with `url`, or fits it where it is a pattern."""
+    from mlengine.client import wildcards
+
+    try:
+        if re.search(r"[*?\[]", url.object):
+            return bool(wildcards.matches(storage, url))
+        return next(iter(storage.tree(url)), None) is not None
+    except PermissionDenied:
+        return True
+
+
+def _accelerators(api: Api, training: Json) -> tuple[str, ...] | None:
+    """The server's accelerators; None where the job asks for none, or nobody may know."""
+    configs = [value for name, value in training.items() if name.endswith("Config")]
+    types = [value for name, value in training.items() if name.endswith("Type")]
+    asked = training.get("scaleTier") == "BASIC_GPU" or any(
+        isinstance(config, dict) and config.get("acceleratorConfig") for config in configs
+    )
+    if not asked and not any(re.search("gpu|p100|v100", str(name)) for name in types):
+        return None
+    try:
+        capabilities = api.location("us-central1").get("capabilities", [])
+    except (NotFound, PermissionDenied):
+        return None
+    return tuple(
+        name
+        for capability in capabilities
+        if capability.get("type") == "TRAINING"
+        for name in capability.get("availableAccelerators", [])
+    )
+
+
+def _interpreter(training: Json, environment: Mapping[str, str]) -> Path | None:
+    """The Python of the job's runtime, if it is built on this machine."""
+    from mlengine.environments import Builder, default_cache_dir, resolve
+
+    try:
+        runtime = resolve(
+            str(training.get("runtimeVersion") or ""), str(training.get("pythonVersion") or "")
+        ).runtime
+        builder = Builder(default_cache_dir(environment))
+        return builder.interpreter(runtime) if builder.is_built(runtime) else None
+    except (InvalidArgument, RuntimeError):  # said elsewhere; no home folder
+        return None
+
+
+def _placed(found: Finding, root: Path | None) -> Finding:
+    """The finding with its file as seen from here."""
+    name, colon, line = found.where.rpartition(":")
+    if root is None or not colon or not line.isdigit() or not (root / name).is_file():
+        return found
+    file = (root / name).resolve()
+    here = Path.cwd().resolve()
+    return replace(found, where=f"{file.relative_to(here) if file.is_relative_to(here) else file}:{line}")

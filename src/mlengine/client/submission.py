@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,13 @@ from typing import Any
 from mlengine.client import packaging, preflight
 from mlengine.client.api import Api
 from mlengine.client.http import Json
-from mlengine.client.storage import Storage, no_bucket
-from mlengine.errors import InvalidArgument
+from mlengine.client.storage import Storage
+from mlengine.errors import InvalidArgument, NotFound, Problem
 from mlengine.names import ObjectUrl, check_bucket, check_id
+from mlengine.preflight import check
+from mlengine.preflight.archive import Archive, read_archive
+from mlengine.preflight.findings import Finding, Report, finding_of, refusal
+from mlengine.preflight.surroundings import Surroundings
 
 # The server runs everything in one place; the API wants a name for it.
 DEFAULT_REGION = "us-central1"
@@ -32,6 +36,8 @@ class Request:
         config: A Job, as read from the --config file.
         packages: Distributions: local files or gs:// URLs.
         args: The trainer's own arguments; None keeps those of the file.
+        skip: Codes of preflight checks that do not stop the job; "all" leaves out preflight altogether.
+        send: Whether it is really sent, or only checked.
     """
 
     job_id: str
@@ -42,6 +48,8 @@ class Request:
     packages: tuple[str, ...] = ()
     staging_bucket: str = ""
     args: tuple[str, ...] | None = None
+    skip: tuple[str, ...] = ()
+    send: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,60 +60,168 @@ class Voice:
     info: Callable[[str], None]
 
 
-def submit(api: Api, storage: Storage, request: Request, *, now: datetime, voice: Voice) -> Json:
-    """Check, pack, upload and create; the job as the server accepted it.
+def submit(
+    api: Api,
+    storage: Storage,
+    request: Request,
+    *,
+    now: datetime,
+    voice: Voice,
+    environment: Mapping[str, str] | None = None,
+) -> Json:
+    """Check, pack, upload and create; the job as the server accepted it, or as it would be sent.
 
     Nothing is created but the uploaded packages and the job.
+
+    Args:
+        environment: The process environment, which says where runtimes are built; None if nobody knows.
 
     Raises:
         InvalidArgument: the package, the module or a setting can never work.
         NotFound: a bucket is missing.
         AlreadyExists: the job id was used before.
     """
+    preflight.check_skipped(request.skip)
     training = _training(request)
     module = training.get("pythonModule") or ""
     master = training.get("masterConfig")
     image = master.get("imageUri") if isinstance(master, dict) else ""
     if not module and not image:
-        raise InvalidArgument(
-            "argument --module-name: Must be specified.", hint="For example: --module-name trainer.task"
+        raise _refused(
+            "no-module-name",
+            "argument --module-name: Must be specified.",
+            "For example: --module-name trainer.task",
         )
     job_id = _job_id(request.job_id, module, now)
-    check_id(job_id, field="", noun="job")
-    job_dir = _job_dir(training.get("jobDir"), voice)
-    given = [Path(name) for name in request.packages if not name.startswith("gs://")]
-    for path in given:
-        if not path.is_file():
-            raise InvalidArgument(
-                f"--packages: there is no file {path}.", hint=f"This folder is {Path.cwd()}."
-            )
-    with tempfile.TemporaryDirectory(prefix="mlengine-submit-") as scratch:
-        built = _pack(request.package_path, Path(scratch), voice) if request.package_path else None
-        files = [*(built.files if built else ()), *given]
-        remote = [name for name in request.packages if name.startswith("gs://")]
-        if not image and not files and not remote and not training.get("packageUris"):
-            raise InvalidArgument(
-                "Non-custom jobs must have packages.",
-                hint="Name the trainer's folder: --package-path trainer/",
-            )
-        if module and files and not remote and not training.get("packageUris"):
-            preflight.check_module(
-                module, files, package=request.package_path, own_setup=bool(built and built.own_setup)
-            )
-        packaging.check_names(files)
-        # After all that can be known here: a missing bucket is made in a moment, a broken trainer is not.
-        if job_dir and not storage.bucket_exists(job_dir.bucket):
-            raise no_bucket(job_dir.bucket)
-        uris = _upload(
-            files, _target(request.staging_bucket, job_dir, job_id, files, storage), storage, voice
+    if request.job_id == "auto":
+        job_id = _unused(api, job_id)
+    given, remote = _given(request)
+    if not (image or request.package_path or given or remote or training.get("packageUris")):
+        raise _refused(
+            "no-packages",
+            "Non-custom jobs must have packages.",
+            "Name the trainer's folder: --package-path trainer/",
         )
+    around = preflight.surroundings(api, storage, training, environment or {})
+    with tempfile.TemporaryDirectory(prefix="mlengine-submit-") as scratch:
+        report = _words(request, training, job_id, api, around)
+        try:
+            built = _pack(request.package_path, Path(scratch), voice) if request.package_path else None
+            files = [*(built.files if built else ()), *given]
+            packaging.check_names(files)
+            if files and "all" not in request.skip:
+                report = report + _archives(training, files, remote, around, request)
+        except Problem as problem:
+            if not (found := finding_of(problem)):
+                raise
+            # What keeps the package from being built stands beside what the line tells, and is not skipped.
+            _tell(report + Report((found,)), replace(request, skip=()), voice)
+        _tell(report, request, voice)
+        target = _target(request.staging_bucket, training.get("jobDir"), job_id, files)
+        uris = _upload(files, target, storage, voice) if request.send else _urls(files, target)
     if uris or remote:
         training["packageUris"] = [*uris, *remote]
     job = {key: value for key, value in request.config.items() if key != "trainingInput"}
     job |= {"jobId": job_id, "trainingInput": training}
     if request.labels:
         job["labels"] = {**(job.get("labels") or {}), **request.labels}
-    return api.create_job(job)
+    return api.create_job(job) if request.send else job
+
+
+def _given(request: Request) -> tuple[list[Path], list[str]]:
+    """The packages named: files of this machine, and URLs."""
+    remote = [name for name in request.packages if name.startswith("gs://")]
+    given = [Path(name) for name in request.packages if not name.startswith("gs://")]
+    for path in given:
+        if not path.is_file():
+            raise _refused(
+                "no-file", f"--packages: there is no file {path}.", f"This folder is {Path.cwd()}."
+            )
+    return given, remote
+
+
+def _words(request: Request, training: Json, job_id: str, api: Api, around: Surroundings) -> Report:
+    """What the line tells before anything is built."""
+    skipped = "all" in request.skip
+    words = (
+        Report() if skipped else check.check_words(training, around, staging_bucket=request.staging_bucket)
+    )
+    found: list[Finding] = []
+    try:
+        check_id(job_id, field="", noun="job")
+        used = None if skipped else preflight.duplicate(api, job_id)
+        found += [used] if used else []
+    except InvalidArgument as problem:
+        found.append(Finding(code="job-id", message=problem.message, hint=problem.hint, field="job.job_id"))
+    places = () if skipped else _places(request, training, around)
+    return Report((*found, *words.findings, *places), words.unchecked)
+
+
+def _places(request: Request, training: Json, around: Surroundings) -> Iterator[Finding]:
+    """Whether buckets and packages that are named are there."""
+    assert around.bucket_exists is not None and around.anything_at is not None
+    local = request.package_path or any(not name.startswith("gs://") for name in request.packages)
+    job_dir, staging = str(training.get("jobDir") or ""), request.staging_bucket
+    if local and not job_dir and not staging:
+        yield Finding(
+            code="nowhere-to-upload",
+            message="If local packages are provided, the --staging-bucket or --job-dir flag must be given.",
+            hint="For example: --job-dir gs://BUCKET/FOLDER",
+        )
+    buckets = {"--job-dir": job_dir.removeprefix("gs://").partition("/")[0]} if job_dir[:5] == "gs://" else {}
+    if staging:
+        buckets["--staging-bucket"] = staging.removeprefix("gs://").rstrip("/")
+    for flag, bucket in buckets.items():
+        try:
+            missing = not around.bucket_exists(check_bucket(bucket))
+        except InvalidArgument:  # said already
+            continue
+        if missing:
+            yield Finding(
+                code="missing-bucket",
+                message=f"There is no bucket gs://{bucket}.",
+                where=flag,
+                hint=f"Make it: mlengine storage mb gs://{bucket}",
+            )
+    for uri in (name for name in request.packages if name.startswith("gs://")):
+        url = ObjectUrl.parse(uri)
+        if not around.bucket_exists(url.bucket) or not around.anything_at(url):
+            yield Finding(
+                code="missing-package",
+                message=f"There is no package at {uri}.",
+                where="--packages",
+                hint=f"Look what there is: mlengine storage ls gs://{url.bucket}/",
+            )
+
+
+def _archives(
+    training: Json, files: list[Path], remote: list[str], around: Surroundings, request: Request
+) -> Report:
+    """What the packages tell."""
+    archives: list[Archive] = []
+    for path in files:
+        try:
+            archives.append(read_archive(path))
+        except InvalidArgument as problem:
+            raise _refused("not-an-archive", problem.message, problem.hint) from None
+    return check.check_archives(
+        training,
+        archives,
+        around,
+        package=request.package_path and request.package_path.resolve(),
+        complete=not remote and not training.get("packageUris"),
+    )
+
+
+def _tell(report: Report, request: Request, voice: Voice) -> None:
+    if "all" in request.skip:
+        voice.warn("Preflight is skipped: what fails, fails when the job runs.")
+    root = request.package_path.resolve().parent if request.package_path else None
+    preflight.tell(report, skip=request.skip, root=root, warn=voice.warn, info=voice.info)
+
+
+def _refused(code: str, message: str, hint: str) -> Problem:
+    return refusal((Finding(code=code, message=message, hint=hint),))
 
 
 def read_config(path: str) -> Json:
@@ -156,11 +272,6 @@ def _training(request: Request) -> Json:
         training["args"] = list(request.args)
     training.setdefault("region", DEFAULT_REGION)
     training.setdefault("enableWebAccess", False)  # sent in any case, as gcloud does
-    if training.get("scaleTier") == "CUSTOM" and not training.get("masterType"):
-        raise InvalidArgument(
-            "--master-machine-type is required if scale-tier is set to `CUSTOM`.",
-            hint="List of types: n1-standard-4, n1-highmem-8, standard, complex_model_m, …",
-        )
     return training
 
 
@@ -182,21 +293,22 @@ def over(lower: Json, upper: Json) -> Json:
     return merged
 
 
+def _unused(api: Api, job_id: str) -> str:
+    """The id, or the first of `id_2`, `id_3`, … that no job has: two may be submitted in one second."""
+    found, number = job_id, 1
+    while True:
+        try:
+            api.job(found)
+        except NotFound:
+            return found
+        number += 1
+        found = f"{job_id}_{number}"
+
+
 def _job_id(wanted: str, module: str, now: datetime) -> str:
     if wanted != "auto":
         return wanted
     return f"{re.sub(r'[^A-Za-z0-9]', '_', module) or 'job'}_{now:%Y%m%d_%H%M%S}"
-
-
-def _job_dir(text: object, voice: Voice) -> ObjectUrl | None:
-    if not text:
-        return None
-    if str(text).startswith("gs:///"):
-        raise InvalidArgument(f"--job-dir {text} names no bucket; is a variable empty?")
-    url = ObjectUrl.parse(str(text))
-    if not url.object.strip("/"):
-        voice.warn(f"job-dir is the bucket itself ({url}); is a variable empty?")
-    return url
 
 
 def _pack(package: Path, scratch: Path, voice: Voice) -> packaging.Packed:
@@ -209,28 +321,21 @@ def _pack(package: Path, scratch: Path, voice: Voice) -> packaging.Packed:
         voice.info(f"{path.name} ({path.stat().st_size} bytes) holds {len(sizes)} files:\n{listed}")
         largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
         voice.info("The largest:\n" + "\n".join(f"  {size:>12} {name}" for name, size in largest))
-        if path.name.endswith((".tar.gz", ".zip")):
-            preflight.check_sources(path)
     return built
 
 
-def _target(
-    staging: str, job_dir: ObjectUrl | None, job_id: str, files: list[Path], storage: Storage
-) -> ObjectUrl | None:
+def _target(staging: str, job_dir: object, job_id: str, files: list[Path]) -> ObjectUrl | None:
+    """The folder that packages are uploaded to; None where there are none."""
     if not files:
         return None
     checksum = packaging.checksum(files)
     if staging:
-        bucket = check_bucket(staging.removeprefix("gs://").rstrip("/"))
-        if not storage.bucket_exists(bucket):
-            raise no_bucket(bucket)
-        return ObjectUrl(bucket, f"{job_id}/{checksum}")
-    if job_dir:
-        return job_dir.child(f"packages/{checksum}")
-    raise InvalidArgument(
-        "If local packages are provided, the --staging-bucket or --job-dir flag must be given.",
-        hint="For example: --job-dir gs://BUCKET/FOLDER",
-    )
+        return ObjectUrl(check_bucket(staging.removeprefix("gs://").rstrip("/")), f"{job_id}/{checksum}")
+    return ObjectUrl.parse(str(job_dir or "")).child(f"packages/{checksum}")
+
+
+def _urls(files: list[Path], target: ObjectUrl | None) -> list[str]:
+    return [str(target.child(path.name)) for path in files if target is not None]
 
 
 def _upload(files: list[Path], target: ObjectUrl | None, storage: Storage, voice: Voice) -> list[str]:

@@ -1,10 +1,8 @@
-"""Running a trainer on this machine as the service would start it, and what its failure may mean."""
+"""Running a trainer on this machine as the service would start it, and what is known to fail beforehand."""
 
 from __future__ import annotations
 
-import ast
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,14 +11,19 @@ from pathlib import Path
 
 from mlengine.client.local_cluster import config
 from mlengine.client.packaging import SKIPPED
-from mlengine.client.preflight import check_source
-from mlengine.errors import FailedPrecondition, InvalidArgument, nearest
+from mlengine.errors import FailedPrecondition
+from mlengine.preflight.findings import Report
 
-# Run by the trainer's Python: which of these modules it cannot find.
+# Run by the trainer's Python: its version, and which of these modules it cannot find.
 _PROBE = """\
 import importlib.util, json, sys
 sys.path.insert(0, sys.argv[1])
-print(json.dumps([name for name in sys.argv[2:] if importlib.util.find_spec(name) is None]))
+def there(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return True
+print(json.dumps(["%d.%d" % sys.version_info[:2], [name for name in sys.argv[2:] if not there(name)]]))
 """
 
 
@@ -67,61 +70,37 @@ def run(
     return code if code >= 0 else 128 - code
 
 
-def diagnosis(python: str, module: str, package: Path) -> str:
-    """Why a trainer may have failed at once, with the cure; "" when nothing is found."""
-    sources = _sources(package)
-    if module.partition(".")[0] == package.name:
-        wanted = package.parent / module.replace(".", "/")
-        if not wanted.with_suffix(".py").is_file() and not (wanted / "__main__.py").is_file():
-            known = [_dotted(path, package.parent) for path in sources]
-            return f"There is no module '{module}' in {package}. {nearest(module, known)}".strip()
-    for path, content in sources.items():
-        try:
-            check_source(str(path.relative_to(package.parent)), content)
-        except InvalidArgument as problem:
-            return str(problem)
-    missing = _missing(python, package, _imports(sources))
-    if missing:
-        return (
-            f"{python} has no {', '.join(missing)}. Run it in a runtime of the service: "
-            "add --runtime-version V (see: mlengine runtimes list)."
-        )
-    return ""
+def check(
+    python: str, module: str, args: Sequence[str], package: Path, environment: Mapping[str, str]
+) -> Report:
+    """What is known to fail before the trainer is started: the checks of a submitted job that apply here."""
+    from mlengine.preflight.archive import read_folder
+    from mlengine.preflight.check import check_local
+    from mlengine.preflight.imports import Sources
+
+    folder = read_folder(package, SKIPPED)
+    if folder is None:
+        return Report(unchecked=(f"The sources: {package} holds too many files.",))
+    sources = Sources([folder], module)
+    wanted = {each.module.partition(".")[0] for name in sources.trees for each in sources.imports(name)}
+    version, missing = _probe(python, package, sorted(wanted - {""}), environment)
+    return check_local(module, args, folder, interpreter=python, python=version, missing=missing)
 
 
-def _sources(package: Path) -> dict[Path, bytes]:
-    return {
-        path: path.read_bytes()
-        for path in sorted(package.rglob("*.py"))
-        if not SKIPPED & set(path.relative_to(package).parts) and path.is_file()
-    }
-
-
-def _imports(sources: Mapping[Path, bytes]) -> list[str]:
-    """What the files import at their top level; what stands in a `try` there may be missing."""
-    found: set[str] = set()
-    for content in sources.values():
-        for node in ast.parse(content).body:
-            if isinstance(node, ast.Import):
-                found.update(alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
-    return sorted(found)
-
-
-def _missing(python: str, package: Path, names: Sequence[str]) -> list[str]:
-    child = subprocess.run(
-        [python, "-c", _PROBE, str(package.parent), *names],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
-    )
+def _probe(
+    python: str, package: Path, names: Sequence[str], environment: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """The version of a Python, and what of `names` it lacks; "" and nothing if it cannot say."""
     try:
-        return list(json.loads(child.stdout))
-    except ValueError:
-        return []
-
-
-def _dotted(path: Path, root: Path) -> str:
-    return ".".join(path.relative_to(root).with_suffix("").parts)
+        child = subprocess.run(
+            [python, "-c", _PROBE, str(package.parent), *names],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            check=False,
+        )
+        version, missing = json.loads(child.stdout)
+    except (OSError, ValueError):
+        return "", []
+    return str(version), list(missing)

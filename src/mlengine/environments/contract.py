@@ -115,7 +115,7 @@ def trainer_environment(
         "CLOUD_ML_JOB_ID": job_id,
     }
     if cluster:
-        env |= _torch_variables(cluster, task_type, task_index, first=first_task_type(runtime_version))
+        env |= torch_variables(cluster, task_type, task_index, first=first_task_type(runtime_version))
     if trial_id:
         env["CLOUD_ML_TRIAL_ID"] = trial_id
     return env
@@ -291,7 +291,7 @@ def _cluster_spec(
     }
 
 
-def _torch_variables(
+def torch_variables(
     cluster: Mapping[str, Sequence[str]], task_type: str, task_index: int, *, first: str
 ) -> dict[str, str]:
     """As `torchrun` with one process a replica: the first is rank 0, workers follow, others have none."""

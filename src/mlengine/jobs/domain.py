@@ -1,12 +1,14 @@
-"""What a job is, which states may follow which, and which machines a trainer can ask for."""
+"""What a job is, of which replicas it consists, and which states may follow which."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from mlengine.errors import FailedPrecondition
+from mlengine.machines import Accelerators, Demand, Machine, Role, Wish, grants, groups
 from mlengine.names import JobName
 
 
@@ -26,7 +28,8 @@ NEXT: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.PREPARING, State.FAILED, State.CANCELLED}),
     # A very short trainer may have ended before anybody saw it run.
     State.PREPARING: frozenset({State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLING}),
-    State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLING}),
+    # Back to PREPARING when the machine failed under it and it is started once more.
+    State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLING, State.PREPARING}),
     # A trainer may end by itself while it is being stopped; what it achieved then counts.
     State.CANCELLING: frozenset({State.CANCELLED, State.SUCCEEDED}),
     State.SUCCEEDED: frozenset(),
@@ -45,7 +48,10 @@ class TrainingInput:
     Attributes:
         runtime: The runtime of our catalogue that it runs on.
         runtime_version: As the user asked for it; empty if he did not.
+        accelerators: What is attached to each replica of a kind.
         max_running_seconds: Then it is cancelled; 7 days unless told.
+        max_wait_seconds: Then it is cancelled if it does not run yet; 0 for never.
+        priority: 0 to 1000; the larger goes first.
     """
 
     python_module: str
@@ -58,7 +64,79 @@ class TrainingInput:
     python_version: str = ""
     scale_tier: str = ""
     master_type: str = ""
+    worker_type: str = ""
+    worker_count: int = 0
+    parameter_server_type: str = ""
+    parameter_server_count: int = 0
+    evaluator_type: str = ""
+    evaluator_count: int = 0
+    accelerators: Mapping[Role, Accelerators] = field(default_factory=dict)
     max_running_seconds: float = DEFAULT_RUNNING_SECONDS
+    max_wait_seconds: float = 0
+    priority: int = 0
+
+    @property
+    def machines(self) -> Wish:
+        """The machines it asks for."""
+        types = {
+            Role.MASTER: self.master_type,
+            Role.WORKER: self.worker_type,
+            Role.PS: self.parameter_server_type,
+            Role.EVALUATOR: self.evaluator_type,
+        }
+        counts = {
+            Role.WORKER: self.worker_count,
+            Role.PS: self.parameter_server_count,
+            Role.EVALUATOR: self.evaluator_count,
+        }
+        return Wish(scale_tier=self.scale_tier, types=types, counts=counts, accelerators=self.accelerators)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One process tree of a job, and what of the machine it has.
+
+    Attributes:
+        machine_type: What it was promised; empty where nothing was asked for.
+        cpus: Its share of the processors.
+        gpu_count: How many GPUs it gets.
+        gpus: Their indices, once it has begun.
+        port: Where it listens on 127.0.0.1, once it has begun; 0 in a job of one replica.
+        reserved: Whether its share is kept from others.
+    """
+
+    role: Role
+    index: int
+    machine_type: str = ""
+    cpus: float
+    memory_bytes: int
+    gpu_count: int = 0
+    gpus: tuple[int, ...] = ()
+    port: int = 0
+    reserved: bool = True
+
+    @property
+    def name(self) -> str:
+        """As logs and TF_CONFIG's users know it: "worker-replica-1"."""
+        return f"{self.role}-replica-{self.index}"
+
+
+def replicas(training: TrainingInput, machine: Machine) -> tuple[Replica, ...]:
+    """The replicas of a job on this machine, master first; nothing of it is taken yet."""
+    given = grants(training.machines, machine)
+    return tuple(
+        Replica(
+            role=group.role,
+            index=index,
+            machine_type=group.machine.name if group.machine else "",
+            cpus=given[group.role].cpus,
+            memory_bytes=given[group.role].memory_bytes,
+            gpu_count=given[group.role].gpus,
+            reserved=given[group.role].reserved,
+        )
+        for group in groups(training.machines)
+        for index in range(group.count)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +146,8 @@ class Job:
     Attributes:
         uid: Ours; names its task and folders.
         notes: What was mapped or chosen for the user; the first lines of the log.
+        replicas: Master first. Empty in jobs of earlier versions, which had one replica.
+        restarts: How often it was started once more because the machine had failed under it.
     """
 
     name: JobName
@@ -80,12 +160,38 @@ class Job:
     error_message: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    replicas: tuple[Replica, ...] = ()
+    restarts: int = 0
     generation: int = 1
 
     @property
     def task_id(self) -> str:
-        """The id under which the executor knows the job's only replica."""
-        return f"{self.uid}.{MASTER}"
+        """The id under which the executor knows the job's master."""
+        return self.task_of(MASTER)
+
+    @property
+    def replica_names(self) -> tuple[str, ...]:
+        """The names of its replicas, master first."""
+        return tuple(replica.name for replica in self.replicas) or (MASTER,)
+
+    @property
+    def task_ids(self) -> dict[str, str]:
+        """The ids under which the executor knows its replicas, by their names."""
+        return {name: self.task_of(name) for name in self.replica_names}
+
+    @property
+    def demand(self) -> Demand:
+        """What of the machine it keeps for itself while it runs."""
+        kept = [replica for replica in self.replicas if replica.reserved]
+        return Demand(
+            cpus=round(sum(replica.cpus for replica in kept), 6),
+            memory_bytes=sum(replica.memory_bytes for replica in kept),
+            gpus=sum(replica.gpu_count for replica in kept),
+        )
+
+    def task_of(self, replica: str) -> str:
+        """The executor's id of one replica. A task runs once ever: one that is started again is another."""
+        return f"{self.uid}.{replica}" + (f".{self.restarts}" if self.restarts else "")
 
     def move(self, to: State, now: datetime, *, error_message: str = "") -> Job:
         """The job in state `to`; times follow the state.
@@ -108,44 +214,6 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A machine type by its figures; memory in GB."""
-
-    cpus: int
-    memory: float
-    accelerators: str = ""
-
-
-def _n1(memory_per_cpu: float, *sizes: int) -> dict[int, Machine]:
-    return {cpus: Machine(cpus=cpus, memory=round(cpus * memory_per_cpu, 1)) for cpus in sizes}
-
-
-# Contracts, section 2: the legacy types (figures by their prices), then Compute Engine's.
-MACHINES: dict[str, Machine] = {
-    "standard": Machine(cpus=4, memory=15),
-    "large_model": Machine(cpus=8, memory=52),
-    "complex_model_s": Machine(cpus=8, memory=7.2),
-    "complex_model_m": Machine(cpus=16, memory=14.4),
-    "complex_model_l": Machine(cpus=32, memory=28.8),
-    "standard_gpu": Machine(cpus=8, memory=30, accelerators="1 K80"),
-    "complex_model_m_gpu": Machine(cpus=16, memory=60, accelerators="4 K80"),
-    "complex_model_l_gpu": Machine(cpus=32, memory=120, accelerators="8 K80"),
-    "standard_p100": Machine(cpus=8, memory=30, accelerators="1 P100"),
-    "complex_model_m_p100": Machine(cpus=16, memory=60, accelerators="4 P100"),
-    "standard_v100": Machine(cpus=8, memory=30, accelerators="1 V100"),
-    "large_model_v100": Machine(cpus=8, memory=52, accelerators="1 V100"),
-    "complex_model_m_v100": Machine(cpus=16, memory=60, accelerators="4 V100"),
-    "complex_model_l_v100": Machine(cpus=32, memory=120, accelerators="8 V100"),
-    **{f"n1-standard-{cpus}": machine for cpus, machine in _n1(3.75, 4, 8, 16, 32, 64, 96).items()},
-    **{f"n1-highmem-{cpus}": machine for cpus, machine in _n1(6.5, 2, 4, 8, 16, 32, 64, 96).items()},
-    **{f"n1-highcpu-{cpus}": machine for cpus, machine in _n1(0.9, 16, 32, 64, 96).items()},
-}
-
-# The tiers of one replica; the master's machine of each.
-SCALE_TIERS = {"BASIC": "n1-standard-4", "BASIC_GPU": "standard_gpu", "CUSTOM": ""}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """A job as asked for, before anything was looked up; `training.runtime` is still empty."""
 
@@ -164,21 +232,3 @@ class JobChange:
 
     labels: dict[str, str] | None = None
     generation: int | None = None
-
-
-def machine_notes(training: TrainingInput, *, cpus: int, memory: float) -> tuple[str, ...]:
-    """What a user should know about the machine that was asked for and the one that is here.
-
-    Args:
-        cpus: Processors of this machine.
-        memory: Its memory in GB.
-    """
-    asked = training.master_type or SCALE_TIERS.get(training.scale_tier or "BASIC", "")
-    machine = MACHINES.get(asked)
-    if machine is None or not (training.scale_tier or training.master_type):
-        return ()
-    figures = f"{machine.cpus} CPUs, {machine.memory:g} GB"
-    if machine.accelerators:
-        figures += f", {machine.accelerators}"
-    here = f"{cpus} CPUs, {memory:.0f} GB, no GPU"
-    return (f"{asked} ({figures}) is mapped to this machine: {here}.",)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from mlengine.jobs.selection import selection
 from mlengine.jobs.service import JobService
+from mlengine.jobs.usage import UsageService
+from mlengine.jobs.usage_wire import moment_from_text, samples_to_json
 from mlengine.jobs.wire import (
     FILTERED,
     KEPT,
@@ -14,16 +17,18 @@ from mlengine.jobs.wire import (
 from mlengine.names import JobName
 from mlengine.web.fields import nothing
 from mlengine.web.masks import UPDATE_MASK, update_mask
-from mlengine.web.method import Call, Json, Method, Reply
+from mlengine.web.method import Call, Json, Method, Parameter, Reply
 from mlengine.web.pages import FILTER, PAGING, paged
 from mlengine.web.warnings import with_warnings
 
 _JOBS = "/v1/projects/{project}/jobs"
 _JOB = _JOBS + "/{job}"
+_OWN = "/mlengine" + _JOB
+_SINCE = Parameter(name="since", summary="Only what was used after this moment: 2026-01-31T12:00:00Z.")
 
 
-def methods(service: JobService) -> list[Method]:
-    """The rows of `ml.projects.jobs`."""
+def methods(service: JobService, usage: UsageService) -> list[Method]:
+    """The rows of `ml.projects.jobs`, and of what jobs use."""
 
     def create(call: Call) -> Json | Reply:
         warnings: list[str] = []
@@ -31,30 +36,38 @@ def methods(service: JobService) -> list[Method]:
         return with_warnings(to_json(service.submit(request)), warnings)
 
     def get(call: Call) -> Json:
-        job, position = service.get(_name(call))
-        return to_json(job, position=position)
+        job, place = service.get(_name(call))
+        return to_json(job, position=place.position, waits=place.waits)
 
     def list_(call: Call) -> Json:
         project = call.path["project"]
+        wanted = selection(call.query.get("filter", ""), FILTERED)
         return paged(
             call.query,
             kind="jobs",
             within=project,
             fields=FILTERED,
-            fetch=lambda after, limit: service.page(project, after=after, limit=limit),
+            fetch=lambda after, limit: service.page(project, after=after, limit=limit, wanted=wanted),
             key=lambda found: found[0].uid,
-            render=lambda found: to_json(found[0], position=found[1]),
+            render=lambda found: to_json(found[0], position=found[1].position),
         )
 
     def patch(call: Call) -> Json:
         mask = update_mask(call.query, allowed=PATCHED, refused=KEPT)
-        job, position = service.patch(_name(call), change_from_json(call.json(), mask))
-        return to_json(job, position=position)
+        job, place = service.patch(_name(call), change_from_json(call.json(), mask))
+        return to_json(job, position=place.position)
 
     def cancel(call: Call) -> Json:
         nothing(call.json())
         service.cancel(_name(call))
         return {}
+
+    def metrics(call: Call) -> Json:
+        since = moment_from_text(call.query.get("since", ""))
+        return samples_to_json(usage.samples(_name(call), since))
+
+    def requirements(call: Call) -> Json:
+        return {"requirements": usage.requirements(_name(call))}
 
     return [
         Method(
@@ -101,6 +114,21 @@ def methods(service: JobService) -> list[Method]:
             summary="End a job early.",
             request="CancelJobRequest",
             response="Empty",
+        ),
+        Method(
+            id="mlengine.jobs.metrics",
+            verb="GET",
+            path=_OWN + "/metrics",
+            handler=metrics,
+            summary="What each replica of a job used: processors, memory, disk, network, GPUs.",
+            parameters=(_SINCE,),
+        ),
+        Method(
+            id="mlengine.jobs.requirements",
+            verb="GET",
+            path=_OWN + "/requirements",
+            handler=requirements,
+            summary="All distributions a job runs on, with versions and hashes.",
         ),
     ]
 

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
 
 from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.environments import resolve
 from mlengine.errors import Conflict, FailedPrecondition
 from mlengine.jobs import store
-from mlengine.jobs.domain import FINAL, Job, JobChange, JobRequest, State, machine_notes
+from mlengine.jobs.admission import Plan, plan
+from mlengine.jobs.domain import FINAL, Job, JobChange, JobRequest, State, replicas
+from mlengine.jobs.selection import ALL, Selection
+from mlengine.machines import Machine, misfit, notes
 from mlengine.names import JobName, ObjectUrl
+from mlengine.web.fields import Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a job stands in the queue.
+
+    Attributes:
+        position: From 1; 0 for a job that is not QUEUED.
+        waits: For what, in a sentence; empty where nobody asked, or where it need not wait any more.
+    """
+
+    position: int = 0
+    waits: str = ""
 
 
 class JobService:
@@ -23,6 +42,9 @@ class JobService:
         object_exists: Whether an object is in its bucket.
         find_bucket: Raises NotFound when there is no such bucket.
         changed: Called after a change that the loop should look at.
+        machine: What jobs may have of this machine.
+        slots: Jobs that may run at once.
+        inspect: Looks at a job before it is taken: sentences for its log; raises when it can never work.
     """
 
     def __init__(
@@ -33,23 +55,36 @@ class JobService:
         object_exists: Callable[[ObjectUrl], bool],
         find_bucket: Callable[[str], object],
         changed: Callable[[], None],
+        machine: Machine,
+        slots: int,
+        inspect: Callable[[JobRequest], tuple[str, ...]] = lambda _: (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._object_exists = object_exists
         self._find_bucket = find_bucket
         self._changed = changed
+        self._machine = machine
+        self._slots = slots
+        self._inspect = inspect
 
     def submit(self, request: JobRequest) -> Job:
         """Queue a job.
 
         Raises:
             AlreadyExists: the id was used before; a free one is offered.
-            FailedPrecondition: a package or the bucket of the job-dir is not there.
+            FailedPrecondition: a package or the bucket of the job-dir is not there, or this machine has not
+                what the job insists on.
             InvalidArgument: the runtime version is unknown, or the Python version does not go with it.
         """
         training = request.training
         resolution = resolve(training.runtime_version, training.python_version)
+        if refusal := misfit(training.machines, self._machine):
+            raise FailedPrecondition(
+                f"{refusal.field} {refusal.sentence}",
+                hint=refusal.hint,
+                field=Fields({}, path="job.training_input").spell(refusal.field),
+            )
         for position, uri in enumerate(training.package_uris):
             if not self._object_exists(ObjectUrl.parse(uri)):
                 raise FailedPrecondition(
@@ -58,36 +93,47 @@ class JobService:
                 )
         if training.job_dir:
             self._find_bucket(ObjectUrl.parse(training.job_dir, field="job.training_input.job_dir").bucket)
+        found = self._inspect(request)
         job = Job(
             name=request.name,
             uid=uuid.uuid4().hex[:16],
             training=replace(training, runtime=resolution.runtime.name),
             created=self._clock(),
             labels=request.labels,
-            notes=(
-                *resolution.notes,
-                *machine_notes(training, cpus=os.cpu_count() or 1, memory=_memory_gb()),
-            ),
+            notes=(*resolution.notes, *notes(training.machines, self._machine), *found),
+            replicas=replicas(training, self._machine),
         )
         with self._database.begin() as db:
             store.add(db, job)
         self._changed()
         return job
 
-    def get(self, name: JobName) -> tuple[Job, int]:
-        """A job, and its place in the queue (0 unless it is QUEUED)."""
+    def get(self, name: JobName) -> tuple[Job, Place]:
+        """A job, and where it stands in the queue."""
         with self._database.read() as db:
             job = store.get(db, name)
-            return job, store.queue_position(db, job) if job.state is State.QUEUED else 0
+            if job.state is not State.QUEUED:
+                return job, Place()
+            position = store.queue_position(db, job)
+            ahead = self._plan(db)
+        told = {waiting.uid: reason for waiting, reason in ahead.waiting}
+        unseen = "It waits behind those before it." if position > self._slots else ""
+        return job, Place(position=position, waits=told.get(job.uid, unseen))
 
-    def page(self, project: str, *, after: str, limit: int) -> list[tuple[Job, int]]:
-        """Jobs, newest first, past the one whose uid is `after`; each with its place in the queue."""
+    def page(
+        self, project: str, *, after: str, limit: int, wanted: Selection = ALL
+    ) -> list[tuple[Job, Place]]:
+        """Jobs, newest first, past the one whose uid is `after`; each with its place in the queue.
+
+        Args:
+            wanted: Only these.
+        """
         with self._database.read() as db:
-            found = store.page(db, project, after=after, limit=limit)
+            found = store.page(db, project, after=after, limit=limit, wanted=wanted)
             places = store.queue_positions(db) if any(job.state is State.QUEUED for job in found) else {}
-            return [(job, places.get(job.uid, 0)) for job in found]
+            return [(job, Place(position=places.get(job.uid, 0))) for job in found]
 
-    def patch(self, name: JobName, change: JobChange) -> tuple[Job, int]:
+    def patch(self, name: JobName, change: JobChange) -> tuple[Job, Place]:
         """Change a job's labels, in whatever state it is.
 
         Raises:
@@ -102,8 +148,8 @@ class JobService:
                     field="etag",
                 )
             if change.labels is not None and change.labels != job.labels:
-                job = store.save(db, replace(job, labels=change.labels))
-            return job, store.queue_position(db, job) if job.state is State.QUEUED else 0
+                job = store.relabel(db, replace(job, labels=change.labels))
+            return job, Place(position=store.queue_position(db, job) if job.state is State.QUEUED else 0)
 
     def cancel(self, name: JobName) -> None:
         """Ask for the end. The loop does the killing; this only says so. A finished job stays as it is."""
@@ -118,9 +164,45 @@ class JobService:
     # What the loop asks and says.
 
     def unfinished(self) -> list[Job]:
-        """Every job that is not in a final state, oldest first."""
+        """Every job that is not in a final state, in the order in which they start."""
         with self._database.read() as db:
             return store.unfinished(db)
+
+    def moving(self) -> list[Job]:
+        """Every job that has left the queue and has not ended."""
+        with self._database.read() as db:
+            return store.moving(db)
+
+    def plan(self) -> Plan:
+        """Which jobs of the queue may start now."""
+        with self._database.read() as db:
+            return self._plan(db)
+
+    def position(self, job: Job) -> int:
+        """The place of a QUEUED job in the queue, from 1."""
+        with self._database.read() as db:
+            return store.queue_position(db, job)
+
+    def queued_since(self, moment: datetime) -> list[Job]:
+        """Jobs in the queue that were submitted then or later, oldest first."""
+        with self._database.read() as db:
+            return store.queued_since(db, moment)
+
+    def out_of_patience(self) -> list[Job]:
+        """Jobs in the queue that have waited for longer than their maxWaitTime."""
+        with self._database.read() as db:
+            return store.out_of_patience(db, self._clock())
+
+    def begin(self, job: Job) -> Job:
+        """Take `job`, with the replicas it has, out of the queue; Conflict when it changed meanwhile."""
+        with self._database.begin() as db:
+            return store.save(db, job.move(State.PREPARING, self._clock()))
+
+    def restart(self, job: Job) -> Job:
+        """Have `job`, of which nothing runs any more, start once more; Conflict when it changed meanwhile."""
+        again = job if job.state is State.PREPARING else job.move(State.PREPARING, self._clock())
+        with self._database.begin() as db:
+            return store.save(db, replace(again, restarts=job.restarts + 1))
 
     def move(self, job: Job, to: State, *, error_message: str = "") -> Job:
         """Write the next state of `job`; Conflict when it changed meanwhile."""
@@ -136,6 +218,7 @@ class JobService:
             to = State.CANCELLED if job.state is State.CANCELLING else State.FAILED
             store.save(db, job.move(to, self._clock(), error_message=reason))
 
-
-def _memory_gb() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    def _plan(self, db: Connection) -> Plan:
+        # Each job needs a slot, so no more of the queue can start than there are slots.
+        queue = store.queue(db, limit=self._slots)
+        return plan(store.moving(db), queue, machine=self._machine, slots=self._slots)

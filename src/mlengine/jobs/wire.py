@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlengine.clock import to_text
-from mlengine.errors import InvalidArgument, nearest
+from mlengine.errors import InvalidArgument
 from mlengine.jobs.domain import (
     DEFAULT_RUNNING_SECONDS,
-    MACHINES,
-    SCALE_TIERS,
     Job,
     JobChange,
     JobRequest,
+    Replica,
     State,
     TrainingInput,
 )
+from mlengine.machines import ACCELERATORS, Accelerators, Role, mistake
+from mlengine.machines.shapes import OTHERS, TIERS
 from mlengine.names import JobName, ObjectUrl
 from mlengine.web.conditions import Kind
 from mlengine.web.fields import Fields, etag
@@ -36,18 +37,13 @@ _OUTPUT_ONLY = (
 _LATER = (
     "enableWebAccess",
     "encryptionConfig",
-    "evaluatorConfig",
-    "evaluatorCount",
     "hyperparameters",
-    "masterConfig",
     "network",
-    "parameterServerConfig",
-    "parameterServerCount",
     "serviceAccount",
-    "workerConfig",
-    "workerCount",
 )
-_TIERS = ("BASIC", "STANDARD_1", "PREMIUM_1", "BASIC_GPU", "BASIC_TPU", "CUSTOM")
+_NO_CONTAINERS = "Trainers run as Python packages: name one in packageUris, and leave the image out."
+# Google's limits of maxWaitTime and priority.
+_SHORTEST_WAIT, _HIGHEST_PRIORITY = 1800, 1000
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
@@ -69,6 +65,7 @@ FILTERED: Mapping[str, Kind] = {
     "trainingInput.region": "text",
     "trainingInput.runtimeVersion": "text",
     "trainingInput.scaleTier": "text",
+    "trainingInput.scheduling.priority": "number",
 }
 PATCHED = ("labels", "etag")
 _SUBMITTED = "what was submitted does not change. Submit another job."
@@ -115,9 +112,11 @@ def change_from_json(body: Mapping[str, Any], mask: frozenset[str]) -> JobChange
 
 def _training(fields: Fields) -> TrainingInput:
     fields.absent(*_LATER)
-    tier = fields.choice("scaleTier", _TIERS)
-    if tier and tier not in SCALE_TIERS:
-        raise fields.wrong("scaleTier", f"{tier} needs more than one machine or a TPU.", hint="Use BASIC.")
+    tier = fields.choice("scaleTier", TIERS)
+    scheduling = fields.inner("scheduling")
+    counts = {role: fields.number(f"{role.stem}Count") for role in OTHERS}
+    types = {role: fields.text(f"{role.stem}Type") for role in Role}
+    configs = {role: fields.inner(f"{role.stem}Config") for role in Role}
     training = TrainingInput(
         python_module=fields.text("pythonModule"),
         package_uris=fields.texts("packageUris"),
@@ -128,17 +127,61 @@ def _training(fields: Fields) -> TrainingInput:
         runtime_version=fields.text("runtimeVersion"),
         python_version=fields.text("pythonVersion"),
         scale_tier=tier,
-        master_type=_machine(fields, "masterType"),
-        max_running_seconds=_running_time(fields.inner("scheduling")),
+        master_type=types[Role.MASTER],
+        worker_type=types[Role.WORKER],
+        worker_count=counts[Role.WORKER],
+        parameter_server_type=types[Role.PS],
+        parameter_server_count=counts[Role.PS],
+        evaluator_type=types[Role.EVALUATOR],
+        evaluator_count=counts[Role.EVALUATOR],
+        accelerators={
+            role: found for role, config in configs.items() if config and (found := _accelerators(config))
+        },
+        max_running_seconds=_seconds(scheduling, "maxRunningTime") or DEFAULT_RUNNING_SECONDS,
+        max_wait_seconds=_seconds(scheduling, "maxWaitTime"),
+        priority=scheduling.number("priority") if scheduling else 0,
     )
-    # Types of replicas whose count is 0: it is refused otherwise.
-    for name in ("workerType", "parameterServerType", "evaluatorType"):
-        if _machine(fields, name):
-            fields.warn(name, "has no effect: there is no such replica")
+    for role in OTHERS:
+        if types[role] and not counts[role]:
+            fields.warn(f"{role.stem}Type", "has no effect: there is no such replica")
     fields.unused("useChiefInTfConfig", "has no effect without a container")
     fields.done()
+    if scheduling:
+        _check_scheduling(training, scheduling)
     _check(training, fields)
     return training
+
+
+def _accelerators(config: Fields) -> Accelerators | None:
+    """What a ReplicaConfig attaches to each replica; None for nothing."""
+    config.absent("imageUri", "containerArgs", "containerCommand", "tpuTfVersion", hint=_NO_CONTAINERS)
+    config.unused("diskConfig", "has no effect: replicas share this machine's disk")
+    wanted = config.inner("acceleratorConfig")
+    config.done()
+    if wanted is None:
+        return None
+    kind = wanted.choice("type", ("ACCELERATOR_TYPE_UNSPECIFIED", *ACCELERATORS))
+    count = wanted.number("count")
+    wanted.done()
+    if kind in ("", "ACCELERATOR_TYPE_UNSPECIFIED"):
+        if count:
+            raise wanted.wrong("type", "is missing.", hint=f"One of {', '.join(ACCELERATORS)}.")
+        return None
+    if count < 1:
+        raise wanted.wrong("count", f"is {count}; at least 1 is needed.")
+    return Accelerators(type=kind, count=count)
+
+
+def _check_scheduling(training: TrainingInput, scheduling: Fields) -> None:
+    scheduling.done()
+    if not 0 <= training.priority <= _HIGHEST_PRIORITY:
+        raise scheduling.wrong("priority", f"is {training.priority}; it goes from 0 to {_HIGHEST_PRIORITY}.")
+    if 0 < training.max_wait_seconds < _SHORTEST_WAIT:
+        raise scheduling.wrong(
+            "maxWaitTime",
+            f"is {training.max_wait_seconds:g} s; {_SHORTEST_WAIT} s are the least.",
+            hint="Leave it out to wait for as long as it takes.",
+        )
 
 
 def _check(training: TrainingInput, fields: Fields) -> None:
@@ -156,41 +199,30 @@ def _check(training: TrainingInput, fields: Fields) -> None:
         )
     if not training.region:
         raise fields.wrong("region", "is missing.", hint="Any region will do; everything runs here.")
-    if training.scale_tier == "CUSTOM" and not training.master_type:
-        raise fields.wrong("masterType", "is required with scale tier CUSTOM.")
-    if training.master_type and training.scale_tier != "CUSTOM":
-        raise fields.wrong("masterType", "needs scale tier CUSTOM.")
+    if refusal := mistake(training.machines):
+        raise fields.wrong(refusal.field, refusal.sentence, hint=refusal.hint)
     for position, uri in enumerate(training.package_uris):
         ObjectUrl.parse(uri, field=f"{fields.spell('packageUris')}[{position}]")
     if training.job_dir:
         ObjectUrl.parse(training.job_dir, field=fields.spell("jobDir"))
 
 
-def _machine(fields: Fields, name: str) -> str:
-    value = fields.text(name)
-    if value and value not in MACHINES:
-        raise fields.wrong(name, f"'{value}' is no machine type.", hint=nearest(value, list(MACHINES)))
-    return value
-
-
-def _running_time(scheduling: Fields | None) -> float:
-    if scheduling is None:
-        return DEFAULT_RUNNING_SECONDS
-    text = scheduling.text("maxRunningTime")
-    scheduling.absent("maxWaitTime", "priority")
-    scheduling.done()
-    if not text:
-        return DEFAULT_RUNNING_SECONDS
+def _seconds(scheduling: Fields | None, name: str) -> float:
+    """A duration; 0 for none."""
+    text = scheduling.text(name) if scheduling else ""
+    if not scheduling or not text:
+        return 0
     if not (match := _SECONDS.fullmatch(text)) or float(match[1]) <= 0:
-        raise scheduling.wrong("maxRunningTime", f"'{text}' is no duration.", hint='Write seconds: "7200s".')
+        raise scheduling.wrong(name, f"'{text}' is no duration.", hint='Write seconds: "7200s".')
     return float(match[1])
 
 
-def to_json(job: Job, *, position: int = 0) -> dict[str, Any]:
+def to_json(job: Job, *, position: int = 0, waits: str = "") -> dict[str, Any]:
     """A Job; what is unset is left out.
 
     Args:
         position: Its place in the queue, while it is QUEUED.
+        waits: For what it waits there, where anybody asked.
     """
     optional = {
         "startTime": to_text(job.started) if job.started else "",
@@ -204,19 +236,58 @@ def to_json(job: Job, *, position: int = 0) -> dict[str, Any]:
         "trainingInput": _training_json(job.training),
         "createTime": to_text(job.created),
         "state": job.state.value,
-        "trainingOutput": {},
+        "trainingOutput": _output_json(job, waits=waits),
         "etag": etag(job.generation),
     } | {key: value for key, value in optional.items() if value}
 
 
+def _output_json(job: Job, *, waits: str) -> dict[str, Any]:
+    """TrainingOutput. All there is to tell is ours, and stands in a field of its own."""
+    own = {
+        "replicas": [_replica_json(replica) for replica in job.replicas],
+        "restarts": job.restarts,
+        "waitReason": waits,
+    }
+    own = {name: value for name, value in own.items() if value}
+    return {"mlengine": own} if own else {}
+
+
+def _replica_json(replica: Replica) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": replica.name,
+        "machineType": replica.machine_type,
+        "cpus": replica.cpus,
+        "memoryBytes": str(replica.memory_bytes),
+        "gpuCount": replica.gpu_count,
+        "gpus": list(replica.gpus),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def _training_json(training: TrainingInput) -> dict[str, Any]:
+    types = {
+        "masterType": training.master_type,
+        "workerType": training.worker_type,
+        "parameterServerType": training.parameter_server_type,
+        "evaluatorType": training.evaluator_type,
+    }
+    counts = {
+        "workerCount": training.worker_count,
+        "parameterServerCount": training.parameter_server_count,
+        "evaluatorCount": training.evaluator_count,
+    }
     optional = {
         "args": list(training.args),
         "jobDir": training.job_dir,
-        "masterType": training.master_type,
         "pythonVersion": training.python_version,
         "scaleTier": training.scale_tier,
-        "scheduling": _scheduling_json(training.max_running_seconds),
+        "scheduling": _scheduling_json(training),
+        **types,
+        **{name: str(count) if count else "" for name, count in counts.items()},
+        **{
+            f"{role.stem}Config": {"acceleratorConfig": {"type": found.type, "count": str(found.count)}}
+            for role, found in training.accelerators.items()
+        },
     }
     return {
         "packageUris": list(training.package_uris),
@@ -226,7 +297,15 @@ def _training_json(training: TrainingInput) -> dict[str, Any]:
     } | {key: value for key, value in optional.items() if value}
 
 
-def _scheduling_json(seconds: float) -> dict[str, str]:
-    if seconds == DEFAULT_RUNNING_SECONDS:
-        return {}
-    return {"maxRunningTime": f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"}
+def _scheduling_json(training: TrainingInput) -> dict[str, Any]:
+    longest = training.max_running_seconds
+    found: dict[str, Any] = {
+        "maxRunningTime": "" if longest == DEFAULT_RUNNING_SECONDS else _duration(longest),
+        "maxWaitTime": _duration(training.max_wait_seconds) if training.max_wait_seconds else "",
+        "priority": training.priority,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"

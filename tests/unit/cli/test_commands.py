@@ -219,7 +219,7 @@ def test_stream_logs_ends_with_the_jobs_own_result(
     server.buckets["bkt"] = {}
     server.answers |= {
         f"POST {PROJECT}/jobs": (200, {"jobId": "j1", "state": "QUEUED"}),
-        f"GET {PROJECT}/jobs/j1": (200, job),
+        f"GET {PROJECT}/jobs/j1": [error(404, "NOT_FOUND", "No job j1."), (200, job)],
         "POST /v2/entries:list": (200, {"entries": [entry]}),
     }
 
@@ -399,7 +399,7 @@ def test_runtimes_are_listed_without_a_server(run: Run, monkeypatch: pytest.Monk
 
     listed, described = run("runtimes", "list"), run("runtimes", "describe", "1.15", "--format", "json")
 
-    assert listed.out.splitlines()[0].split() == ["NAME", "PYTHON", "BUILT", "SUMMARY"]
+    assert listed.out.splitlines()[0].split() == ["NAME", "PYTHON", "PACKAGES", "BUILT", "SIZE"]
     assert "2026.11-sklearn" in listed.out
     assert "tensorflow" in json.loads(described.out)["packages"]
     assert "1.15" in described.err

@@ -9,8 +9,18 @@ from pathlib import Path
 import pytest
 
 from mlengine.client.packaging import build, check_names, checksum, contents
-from mlengine.client.preflight import check_module, check_sources
 from mlengine.errors import InvalidArgument
+from mlengine.preflight.archive import read_archive
+from mlengine.preflight.findings import Finding
+from mlengine.preflight.modules import check_module
+from mlengine.preflight.syntax import parse
+
+
+def unreadable(archive: Path) -> Finding:
+    """What is wrong with the trainer's only faulty file."""
+    found = parse("trainer/task.py", read_archive(archive).contents["trainer/task.py"])
+    assert isinstance(found, Finding)
+    return found
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -142,20 +152,20 @@ def test_two_packages_of_one_file_name_are_refused(tmp_path: Path):
 def test_python_2_is_named_with_file_line_and_cure(project: Path, out: Path, line: str, what: str, cure: str):
     (project / "trainer" / "task.py").write_text(f"import os\nif True:\n{line}\n")
 
-    with pytest.raises(InvalidArgument) as caught:
-        check_sources(build(project / "trainer", out).files[0])
+    found = unreadable(build(project / "trainer", out).files[0])
 
-    assert caught.value.message.startswith("trainer/task.py:3: ")
-    assert what in caught.value.message
-    assert "Python 2" in caught.value.message
-    assert cure in caught.value.hint
+    assert (found.code, found.where) == ("python2", "trainer/task.py:3")
+    assert what in found.message
+    assert "Python 2" in found.message
+    assert cure in found.hint
 
 
 def test_another_syntax_error_is_shown_with_its_place(project: Path, out: Path):
     (project / "trainer" / "task.py").write_text("def f(:\n    pass\n")
 
-    with pytest.raises(InvalidArgument, match=r"trainer/task\.py:1: Python cannot read this"):
-        check_sources(build(project / "trainer", out).files[0])
+    found = unreadable(build(project / "trainer", out).files[0])
+
+    assert found.text.startswith("trainer/task.py:1: Python cannot read this")
 
 
 @pytest.mark.parametrize(
@@ -170,13 +180,10 @@ def test_another_syntax_error_is_shown_with_its_place(project: Path, out: Path):
 def test_a_module_that_is_not_packed_is_refused_with_the_nearest(
     project: Path, out: Path, module: str, words: str
 ):
-    files = list(build(project / "trainer", out).files)
+    archives = [read_archive(path) for path in build(project / "trainer", out).files]
 
-    check_module("trainer.task", files, package=project / "trainer", own_setup=False)
-    with pytest.raises(InvalidArgument) as caught:
-        check_module(module, files, package=project / "trainer", own_setup=False)
-
-    assert words in str(caught.value)
+    assert check_module("trainer.task", archives, package=project / "trainer") is None
+    assert words in str(check_module(module, archives, package=project / "trainer"))
 
 
 def test_a_module_below_a_source_folder_is_found_by_its_own_name(tmp_path: Path, out: Path):
@@ -189,10 +196,10 @@ def test_a_module_below_a_source_folder_is_found_by_its_own_name(tmp_path: Path,
     (tmp_path / "setup.py").write_text(
         "from setuptools import setup\nsetup(name='s', package_dir={'': 'src'}, packages=['trainer'])\n"
     )
-    files = list(build(tmp_path / "lonely", out).files)
+    archives = [read_archive(path) for path in build(tmp_path / "lonely", out).files]
 
-    check_module("trainer.task", files, package=None, own_setup=True)
-    check_module("trainer", files, package=None, own_setup=True)
+    assert check_module("trainer.task", archives) is None
+    assert check_module("trainer", archives) is None
 
 
 def test_a_setup_py_that_forgets_the_package_is_told_so(project: Path, out: Path):
@@ -201,5 +208,9 @@ def test_a_setup_py_that_forgets_the_package_is_told_so(project: Path, out: Path
     (project / "setup.py").write_text("from setuptools import setup\nsetup(name='o', packages=['other'])\n")
     built = build(project / "trainer", out)
 
-    with pytest.raises(InvalidArgument, match=r"setup\.py does not pack it"):
-        check_module("trainer.task", list(built.files), package=project / "trainer", own_setup=True)
+    found = check_module(
+        "trainer.task", [read_archive(path) for path in built.files], package=project / "trainer"
+    )
+
+    assert found is not None
+    assert "setup.py does not pack it" in found.message

@@ -95,6 +95,7 @@ def test_flags_win_over_the_file_and_its_args_stay_unless_replaced(
     )
     config = read_config(str(tmp_path / "config.yaml"))
     settings = {"pythonModule": "m.n", "jobDir": "gs://bkt/flag"}
+    accepting.buckets["bkt"]["p.tar.gz"] = b"a package"
 
     sent(api, storage, config=config, settings=settings, packages=("gs://bkt/p.tar.gz",))
     sent(api, storage, config=config, settings=settings, packages=("gs://bkt/p.tar.gz",), args=())
@@ -125,24 +126,34 @@ def test_auto_names_the_job_after_module_and_time(
     assert job["jobId"] == "trainer_task_20261102_093000"
 
 
-def test_a_job_dir_that_is_the_bucket_itself_is_warned_of(
+def test_auto_takes_the_next_free_name_when_two_come_in_one_second(
     accepting: SmallServer, api: Api, storage: Storage, project: Path
 ):
-    ears = Ears()
+    taken = "trainer_task_20261102_093000"
+    for name in (taken, f"{taken}_2"):
+        accepting.answers[f"GET {JOBS}/{name}"] = (200, {"jobId": name})
 
-    submit(
-        api,
-        storage,
-        Request(
-            job_id="j1",
-            settings={"pythonModule": "trainer.task", "jobDir": "gs://bkt/"},
-            package_path=project / "trainer",
-        ),
-        now=NOW,
-        voice=ears.voice,
-    )
+    job = sent(api, storage, job_id="auto", package_path=project / "trainer")
 
-    assert ears == ["job-dir is the bucket itself (gs://bkt/); is a variable empty?"]
+    assert job["jobId"] == f"{taken}_3"
+
+
+def test_a_job_dir_that_is_the_bucket_itself_is_warned_of_and_one_that_smells_of_a_variable_stops(
+    accepting: SmallServer, api: Api, storage: Storage, project: Path
+):
+    def submitted(job_dir: str) -> Ears:
+        ears = Ears()
+        settings = {"pythonModule": "trainer.task", "jobDir": job_dir}
+        wanted = Request(job_id="j1", settings=settings, package_path=project / "trainer")
+        submit(api, storage, wanted, now=NOW, voice=ears.voice)
+        return ears
+
+    (warning,) = submitted("gs://bkt")
+    with pytest.raises(InvalidArgument, match="is a variable empty"):
+        submitted("gs://bkt/")
+
+    assert "job-dir is the bucket itself (gs://bkt/); is a variable empty?" in warning
+    assert len(accepting.asked("POST", JOBS)) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 
 from mlengine.backends.database import SqlDatabase
 from mlengine.backends.executors import LocalExecutor
+from mlengine.backends.ports import free_ports
 from mlengine.jobs.domain import FINAL, Job, JobRequest, State, TrainingInput
 from mlengine.jobs.executor import Executor, Phase, Task
 from mlengine.jobs.loop import JobLoop
 from mlengine.jobs.service import JobService
 from mlengine.logs.service import LogService
+from mlengine.machines import Machine
 from mlengine.names import JobName
 from tests.conftest import HandClock
 
 T = TypeVar("T")
+MACHINE = Machine(cpus=4, memory_bytes=16 * 10**9)
 FOREVER = "trap '' TERM; while :; do sleep 0.05; done"
 
 
@@ -31,30 +34,42 @@ class House:
         self.executor = executor
         self.diary = folder / "diary"
         self.script = f"echo ran >> {self.diary}"
+        self.scripts: dict[str, str] = {}
         self.phased = False
         self.discarded: list[object] = []
-        self.prepare: Callable[[Job], Task] = self.task
+        self.prepare: Callable[[Job], list[Task]] = self.tasks
         self.wake: Callable[[], None] = lambda: None
         self.logs = LogService(folder / "logs", clock)
-        self.service = JobService(
-            database,
-            clock,
+        self.machine = MACHINE
+        self._database = database
+        self.service = self._service(slots=2)
+
+    def _service(self, slots: int) -> JobService:
+        return JobService(
+            self._database,
+            self.clock,
             object_exists=lambda url: True,
             find_bucket=lambda name: None,
             changed=lambda: self.wake(),
+            machine=self.machine,
+            slots=slots,
         )
 
-    def task(self, job: Job) -> Task:
-        return Task(
-            task_id=job.task_id,
-            argv=("/bin/sh", "-c", self.script),
-            env={"PATH": "/usr/bin:/bin"},
-            task_name="master-replica-0",
-            grace_seconds=0.2,
-            phased=self.phased,
-        )
+    def tasks(self, job: Job) -> list[Task]:
+        return [
+            Task(
+                task_id=task_id,
+                argv=("/bin/sh", "-c", self.scripts.get(name, self.script)),
+                env={"PATH": "/usr/bin:/bin", "REPLICA": name, "RESTARTS": str(job.restarts)},
+                task_name=name,
+                grace_seconds=0.2,
+                phased=self.phased,
+            )
+            for name, task_id in job.task_ids.items()
+        ]
 
     def loop(self, slots: int = 2) -> JobLoop:
+        self.service = self._service(slots)
         return JobLoop(
             self.service,
             self.executor,
@@ -62,7 +77,7 @@ class House:
             self.clock,
             prepare=lambda job: self.prepare(job),
             discard=lambda job: self.discarded.append(job.name),
-            slots=slots,
+            ports=free_ports,
         )
 
     def submit(self, job_id: str = "a", **more: Any) -> JobName:

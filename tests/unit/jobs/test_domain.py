@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlengine.errors import FailedPrecondition
-from mlengine.jobs.domain import FINAL, MACHINES, NEXT, SCALE_TIERS, Job, State, TrainingInput, machine_notes
+from mlengine.jobs.domain import FINAL, NEXT, Job, State, TrainingInput
 from mlengine.names import JobName
 
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -64,30 +64,3 @@ def test_an_error_message_does_not_outlive_the_state_it_explains() -> None:
     cancelling = job(state=State.RUNNING).move(State.CANCELLING, NOW, error_message="Cancelled.")
 
     assert cancelling.move(State.SUCCEEDED, NOW).error_message == ""
-
-
-@pytest.mark.parametrize(
-    ("tier", "machine", "note"),
-    [
-        ("", "", None),
-        ("BASIC", "", "n1-standard-4 (4 CPUs, 15 GB) is mapped to this machine: 2 CPUs, 8 GB, no GPU."),
-        ("BASIC_GPU", "", "standard_gpu (8 CPUs, 30 GB, 1 K80) is mapped"),
-        ("CUSTOM", "standard_p100", "standard_p100 (8 CPUs, 30 GB, 1 P100) is mapped"),
-        ("CUSTOM", "complex_model_s", "complex_model_s (8 CPUs, 7.2 GB) is mapped"),
-    ],
-)
-def test_a_machine_that_was_asked_for_is_compared_with_the_one_that_is_here(
-    tier: str, machine: str, note: str | None
-) -> None:
-    asked = TrainingInput(
-        python_module="m", package_uris=(), region="r", runtime="any", scale_tier=tier, master_type=machine
-    )
-
-    notes = machine_notes(asked, cpus=2, memory=8.1)
-
-    assert len(notes) == (note is not None)
-    assert all(found.startswith(note or "") for found in notes)
-
-
-def test_every_tier_of_one_replica_has_a_known_machine() -> None:
-    assert all(machine in MACHINES for tier, machine in SCALE_TIERS.items() if tier != "CUSTOM")

@@ -14,7 +14,6 @@ from mlengine.backends.executors import LocalExecutor
 from mlengine.errors import InvalidArgument, Unavailable
 from mlengine.jobs.domain import FINAL, Job, State
 from mlengine.jobs.executor import Phase, Task
-from mlengine.jobs.loop import last_traceback
 from mlengine.names import JobName
 from tests.unit.jobs.house import FOREVER, House, ended, stands, turn_until
 
@@ -43,22 +42,25 @@ def test_a_job_that_raises_fails_with_its_traceback(house: House) -> None:
     job = turn_until(house.loop(), ended(house))
 
     assert job.state is State.FAILED
-    assert job.error_message.startswith("The replica master 0 exited with a non-zero status of 1.")
-    assert "Traceback (most recent call last)" in job.error_message
-    assert "ValueError: no such column: Agee" in job.error_message
+    cause, place, *rest = job.error_message.splitlines()
+    assert cause == "ValueError: no such column: Agee"
+    assert place.endswith("task.py:3")
+    assert "  Traceback (most recent call last):" in rest
+    assert "The replica master 0 exited with a non-zero status of 1." in rest
     assert job.error_message.endswith("please check the logs: mlengine jobs stream-logs a")
     assert job.error_message in house.said()
 
 
 def test_a_job_that_fails_without_a_traceback_shows_its_last_lines(house: House) -> None:
-    house.script = "for n in 1 2 3 4 5 6 7; do echo line $n; done; exit 3"
+    house.script = "for n in $(seq 30); do echo line $n; done; exit 3"
     house.submit()
 
     message = turn_until(house.loop(), ended(house)).error_message
 
     assert "non-zero status of 3" in message
-    assert "line 7" in message
-    assert "line 2" not in message
+    assert message.startswith("It ended itself with exit code 3, by sys.exit or the like.")
+    assert "  line 11\n" in message
+    assert "  line 10\n" not in message
 
 
 def test_a_job_that_is_killed_fails_with_the_signal(local: House) -> None:
@@ -68,13 +70,23 @@ def test_a_job_that_is_killed_fails_with_the_signal(local: House) -> None:
     assert "was killed by signal 9" in turn_until(local.loop(), ended(local)).error_message
 
 
-def test_a_job_whose_task_nobody_knows_is_lost(house: House) -> None:
+def test_a_job_whose_task_nobody_knows_is_started_once_more(house: House) -> None:
     house.submit()
     house.service.move(house.service.move(house.job(), State.PREPARING), State.RUNNING)
 
     job = turn_until(house.loop(), ended(house))
 
-    assert job.state is State.FAILED
+    assert (job.state, job.restarts, house.runs()) == (State.SUCCEEDED, 1, 1)
+    assert any("Starting the job once more (1 of 2)" in line for line in house.said())
+
+
+def test_a_job_that_the_machine_fails_again_and_again_is_lost(local: House) -> None:
+    local.script = f"echo ran >> {local.diary}; kill -9 $PPID; {FOREVER}"
+    local.submit()
+
+    job = turn_until(local.loop(), ended(local))
+
+    assert (job.state, job.restarts, local.runs()) == (State.FAILED, 2, 3)
     assert "The replica master 0 was lost" in job.error_message
 
 
@@ -82,7 +94,7 @@ def test_a_job_whose_task_nobody_knows_is_lost(house: House) -> None:
     "error", [InvalidArgument("The package has no module 'trainer'."), RuntimeError("surprise")]
 )
 def test_a_job_that_cannot_be_prepared_fails_with_the_reason(house: House, error: Exception) -> None:
-    def refuse(job: Job) -> Task:
+    def refuse(job: Job) -> list[Task]:
         raise error
 
     house.prepare = refuse
@@ -98,7 +110,7 @@ def test_a_job_that_cannot_be_prepared_fails_with_the_reason(house: House, error
 def test_a_job_waits_while_the_machine_can_start_nothing(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(job: Job) -> Task:
+    def refuse(job: Job) -> list[Task]:
         raise Unavailable("No process can be started.")
 
     house.prepare = refuse
@@ -107,7 +119,7 @@ def test_a_job_waits_while_the_machine_can_start_nothing(
 
     with caplog.at_level(logging.WARNING):
         hurries = [loop.turn() for _ in range(5)]
-    house.prepare = house.task
+    house.prepare = house.tasks
 
     assert hurries == [False] * 5
     assert house.job().state is State.PREPARING
@@ -169,7 +181,11 @@ def test_no_more_jobs_run_than_there_are_slots_and_the_oldest_goes_first(local: 
     for _ in range(3):
         loop.turn()
 
-    assert [local.service.get(JobName("local", job_id))[1] for job_id in ("a", "b", "c")] == [0, 1, 2]
+    assert [local.service.get(JobName("local", job_id))[1].position for job_id in ("a", "b", "c")] == [
+        0,
+        1,
+        2,
+    ]
     (local.folder / "go").touch()
     for job_id in ("a", "b", "c"):
         assert turn_until(loop, ended(local, job_id)).state is State.SUCCEEDED
@@ -295,30 +311,3 @@ def test_a_loop_whose_database_is_out_of_reach_goes_on_when_it_is_back(
 
     assert house.job().state is State.SUCCEEDED
     assert "stumbled" in caplog.text
-
-
-# The cause of a failure
-
-
-@pytest.mark.parametrize(
-    ("log", "cause"),
-    [
-        ([], []),
-        (["epoch 1", "", "  ", "epoch 2\n"], ["epoch 1", "epoch 2"]),
-        ([str(number) for number in range(9)], ["4", "5", "6", "7", "8"]),
-        (
-            [
-                "Traceback (most recent call last):",
-                "old",
-                "ValueError: old",
-                "more",
-                "Traceback (most recent call last):",
-                "  File",
-                "ValueError: new",
-            ],
-            ["Traceback (most recent call last):", "  File", "ValueError: new"],
-        ),
-    ],
-)
-def test_the_last_traceback_is_the_cause_or_else_the_last_lines(log: list[str], cause: list[str]) -> None:
-    assert last_traceback(log) == cause

@@ -10,6 +10,7 @@ import pytest
 
 from mlengine.backends.database import SqlDatabase
 from mlengine.backends.executors import InlineExecutor, LocalExecutor
+from mlengine.backends.ports import free_ports
 from mlengine.jobs.domain import State
 from mlengine.jobs.executor import Executor, Phase
 from mlengine.jobs.loop import JobLoop
@@ -56,7 +57,13 @@ def lives_to_the_end(house: House, job_id: str, calls: int, *, after: bool) -> b
         Mortal(part, life, after=after) for part in (house.service, house.executor, house.logs)
     )
     loop = JobLoop(
-        service, executor, logs, house.clock, prepare=house.prepare, discard=house.discarded.append, slots=1
+        service,
+        executor,
+        logs,
+        house.clock,
+        prepare=house.prepare,
+        discard=house.discarded.append,
+        ports=free_ports,
     )  # type: ignore[arg-type]
     try:
         turn_until(loop, ended(house, job_id))

@@ -12,10 +12,12 @@ from mlengine.clock import to_text
 from mlengine.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, Problem
 from mlengine.jobs.domain import FINAL, Job, JobRequest, State, TrainingInput
 from mlengine.jobs.methods import methods
-from mlengine.jobs.service import JobService
+from mlengine.jobs.service import JobService, Place
+from mlengine.jobs.usage import UsageService
 from mlengine.names import JobName, ObjectUrl, check_id
 from mlengine.web.method import Call, Json, Reply
 from tests.conftest import HandClock
+from tests.unit.jobs.house import MACHINE
 
 PACKAGE = "gs://box/trainer.tar.gz"
 
@@ -27,8 +29,16 @@ class House:
         self.clock = clock
         self.woken = 0
         self.service = JobService(
-            database, clock, object_exists=self.exists, find_bucket=self.find_bucket, changed=self.wake
+            database,
+            clock,
+            object_exists=self.exists,
+            find_bucket=self.find_bucket,
+            changed=self.wake,
+            machine=MACHINE,
+            slots=2,
         )
+
+        self.usage = UsageService(self.service, samples=lambda task, since: [], requirements=lambda job: "")
 
     def exists(self, url: ObjectUrl) -> bool:
         self.find_bucket(url.bucket)
@@ -79,7 +89,7 @@ def house(database: SqlDatabase, clock: HandClock) -> House:
 def test_a_submitted_job_waits_in_the_queue(house: House) -> None:
     job = house.submit("train_1", job_dir="gs://box/out", args=("--epochs", "3"))
 
-    assert house.service.get(job.name) == (job, 1)
+    assert house.service.get(job.name) == (job, Place(position=1))
     assert (job.state, job.created, job.started, job.ended) == (State.QUEUED, house.clock(), None, None)
     assert job.training.args == ("--epochs", "3")
     assert job.training.runtime
@@ -174,7 +184,9 @@ def test_the_place_in_the_queue_counts_only_those_ahead_who_wait(house: House) -
         house.clock.forward()
     house.service.move(house.job("a"), State.PREPARING)
 
-    positions = {job_id: house.service.get(JobName("local", job_id))[1] for job_id in ("a", "b", "c")}
+    positions = {
+        job_id: house.service.get(JobName("local", job_id))[1].position for job_id in ("a", "b", "c")
+    }
 
     assert positions == {"a": 0, "b": 1, "c": 2}
 
@@ -183,9 +195,13 @@ def test_jobs_of_the_same_moment_have_different_places(house: House) -> None:
     for job_id in ("a", "b", "c"):
         house.submit(job_id)
 
-    assert sorted(house.service.get(JobName("local", job_id))[1] for job_id in ("a", "b", "c")) == [1, 2, 3]
+    assert sorted(house.service.get(JobName("local", job_id))[1].position for job_id in ("a", "b", "c")) == [
+        1,
+        2,
+        3,
+    ]
     assert [job.name for job in house.service.unfinished()] == sorted(
-        (job.name for job in house.service.unfinished()), key=lambda name: house.service.get(name)[1]
+        (job.name for job in house.service.unfinished()), key=lambda name: house.service.get(name)[1].position
     )
 
 
@@ -299,7 +315,7 @@ def test_only_unfinished_jobs_are_looked_after_oldest_first(house: House) -> Non
 
 
 def call(house: House, verb: str, body: bytes = b"", job_id: str = "", **query: str) -> Json:
-    row = next(row for row in methods(house.service) if row.id == f"ml.projects.jobs.{verb}")
+    row = next(row for row in methods(house.service, house.usage) if row.id == f"ml.projects.jobs.{verb}")
     path = {"project": "local"} | ({"job": job_id} if job_id else {})
     answer = row.handler(Call(path=path, query=query, body=iter([body])))
     assert isinstance(answer, dict)
@@ -468,7 +484,7 @@ def test_the_answer_lists_what_was_accepted_without_effect(house: House) -> None
         "workerType": "standard",
         "useChiefInTfConfig": True,
     }
-    [create] = [row for row in methods(house.service) if row.id == "ml.projects.jobs.create"]
+    [create] = [row for row in methods(house.service, house.usage) if row.id == "ml.projects.jobs.create"]
     body = json.dumps({"jobId": "a", "trainingInput": training}).encode()
 
     reply = create.handler(Call(path={"project": "local"}, body=iter([body])))
@@ -478,3 +494,17 @@ def test_the_answer_lists_what_was_accepted_without_effect(house: House) -> None
         "job.training_input.worker_type has no effect: there is no such replica; "
         "job.training_input.use_chief_in_tf_config has no effect without a container"
     )
+
+
+@pytest.mark.parametrize("asked", ["disk is full", "DISK IS", "100%", "a_b", "\u017f", "İ", "kelvin"])
+def test_error_messages_are_found_by_any_part_of_them(house: House, asked: str) -> None:
+    for job_id, reason in (
+        ("a", "The Disk is FULL: 100% of a_b, ſo it İs, in Kelvin"),
+        ("b", "Something else"),
+    ):
+        house.service.fail(house.bring(job_id, State.RUNNING).name, reason)
+    house.bring("c", State.SUCCEEDED)
+
+    answer = call(house, "list", filter=f'errorMessage:"{asked}"')
+
+    assert [job["jobId"] for job in answer["jobs"]] == ["a"]

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlengine.errors import InvalidArgument
-from mlengine.jobs.domain import State, TrainingInput
+from mlengine.jobs.domain import Replica, State, TrainingInput
 from mlengine.jobs.wire import request_from_json, to_json
+from mlengine.machines import Accelerators, Role
 from tests.unit.jobs.test_domain import NOW, job
 
 TRAINING: dict[str, Any] = {
@@ -18,6 +19,11 @@ TRAINING: dict[str, Any] = {
     "packageUris": ["gs://box/trainer-0.1.tar.gz"],
     "region": "us-central1",
 }
+
+
+CUSTOM = {"scaleTier": "CUSTOM", "masterType": "standard"}
+T4 = {"type": "NVIDIA_TESLA_T4", "count": "1"}
+ACCELERATOR_COUNT = "master_config.accelerator_config.count"
 
 
 def training(**more: Any) -> TrainingInput:
@@ -98,18 +104,48 @@ def test_output_only_fields_are_dropped() -> None:
         ({"region": ""}, "region", "is missing"),
         ({"jobDir": "out"}, "job_dir", "no bucket URL"),
         ({"scaleTier": "BASICS"}, "scale_tier", "Did you mean 'BASIC'"),
-        ({"scaleTier": "STANDARD_1"}, "scale_tier", "more than one machine"),
         ({"scaleTier": "CUSTOM"}, "master_type", "required with scale tier CUSTOM"),
         ({"masterType": "standard"}, "master_type", "needs scale tier CUSTOM"),
         ({"scaleTier": "CUSTOM", "masterType": "standart"}, "master_type", "Did you mean 'standard'"),
         ({"workerType": "big"}, "worker_type", "no machine type"),
-        ({"workerCount": 2}, "worker_count", "not available"),
-        ({"workerCount": "2"}, "worker_count", "not available"),
+        ({"workerCount": 2}, "worker_count", "needs scale tier CUSTOM"),
+        ({"workerCount": "2"}, "worker_count", "needs scale tier CUSTOM"),
+        (CUSTOM | {"workerCount": 2}, "worker_type", "is required, for workerCount is 2"),
+        (CUSTOM | {"workerCount": -1}, "worker_count", "0 is the least"),
+        (CUSTOM | {"workerCount": 99, "workerType": "standard"}, "worker_count", "makes 100 replicas"),
+        (
+            CUSTOM | {"workerCount": 1, "workerType": "n1-standard-4"},
+            "worker_type",
+            "the master's standard is a legacy type",
+        ),
+        (CUSTOM | {"masterConfig": {"imageUri": "gcr.io/x/y"}}, "master_config.image_uri", "Python packages"),
+        (CUSTOM | {"workerConfig": {"imageUri": "gcr.io/x/y"}}, "worker_config.image_uri", "Python packages"),
+        (
+            CUSTOM | {"masterConfig": {"tpuTfVersion": "1.15"}},
+            "master_config.tpu_tf_version",
+            "not available",
+        ),
+        (
+            CUSTOM | {"masterConfig": {"acceleratorConfig": T4 | {"count": "0"}}},
+            ACCELERATOR_COUNT,
+            "at least 1",
+        ),
+        (CUSTOM | {"masterConfig": {"acceleratorConfig": T4}}, "master_config", "no type of Compute Engine"),
+        (
+            CUSTOM
+            | {"masterType": "n1-standard-4", "masterConfig": {"acceleratorConfig": T4 | {"count": 3}}},
+            "master_config",
+            "can have 1, 2, 4",
+        ),
+        ({"masterConfig": {"acceleratorConfig": T4}}, "master_config", "masterType is not set"),
         ({"hyperparameters": {"goal": "MAXIMIZE"}}, "hyperparameters", "not available"),
         ({"pythonmodule": "x"}, "pythonmodule", "Did you mean 'pythonModule'"),
         ({"scheduling": {"maxRunningTime": "2h"}}, "scheduling.max_running_time", "Write seconds"),
         ({"scheduling": {"maxRunningTime": "0s"}}, "scheduling.max_running_time", "no duration"),
-        ({"scheduling": {"priority": 3}}, "scheduling.priority", "not available"),
+        ({"scheduling": {"priority": 1001}}, "scheduling.priority", "from 0 to 1000"),
+        ({"scheduling": {"priority": -1}}, "scheduling.priority", "from 0 to 1000"),
+        ({"scheduling": {"maxWaitTime": "60s"}}, "scheduling.max_wait_time", "1800 s are the least"),
+        ({"scheduling": {"maxWaitTime": "1h"}}, "scheduling.max_wait_time", "no duration"),
         ({"scheduling": {"maxTime": "1s"}}, "scheduling.max_time", "Unknown field"),
     ],
 )
@@ -156,6 +192,31 @@ def test_a_job_says_only_what_is_set() -> None:
     assert set(answer["trainingInput"]) == {"packageUris", "pythonModule", "region", "runtimeVersion"}
 
 
+def test_a_job_shows_what_its_replicas_have_and_for_what_it_waits() -> None:
+    placed = Replica(
+        role=Role.WORKER, index=1, machine_type="standard", cpus=2, memory_bytes=5, gpu_count=1, gpus=(3,)
+    )
+
+    output = to_json(job(replicas=(placed,), restarts=2), position=1, waits="It waits.")["trainingOutput"]
+
+    assert output == {
+        "mlengine": {
+            "replicas": [
+                {
+                    "name": "worker-replica-1",
+                    "machineType": "standard",
+                    "cpus": 2,
+                    "memoryBytes": "5",
+                    "gpuCount": 1,
+                    "gpus": [3],
+                }
+            ],
+            "restarts": 2,
+            "waitReason": "It waits.",
+        }
+    }
+
+
 def test_times_and_messages_are_shown_when_there_are_any() -> None:
     failed = job(state=State.RUNNING, started=NOW, labels={"a": "b"}).move(
         State.FAILED, NOW, error_message="Broken."
@@ -184,8 +245,29 @@ def test_the_place_in_the_queue_is_an_int64_and_shown_only_in_the_queue() -> Non
         python_version=st.sampled_from(["", "3.11"]),
         args=st.lists(st.text(max_size=10), max_size=4).map(tuple),
         job_dir=st.sampled_from(["", "gs://box/out"]),
-        scale_tier=st.sampled_from(["", "BASIC", "BASIC_GPU"]),
+        scale_tier=st.sampled_from(["", "BASIC", "BASIC_GPU", "STANDARD_1"]),
         max_running_seconds=st.floats(1e-6, 999_999_999),
+        max_wait_seconds=st.sampled_from([0.0, 1800.0, 7200.5]),
+        priority=st.integers(0, 1000),
+    )
+    | st.builds(
+        TrainingInput,
+        python_module=st.just("trainer.task"),
+        package_uris=st.just(("gs://box/a.tar.gz",)),
+        region=st.just("here"),
+        runtime=st.just("2026.11-sklearn"),
+        runtime_version=st.just("2026.11-sklearn"),
+        scale_tier=st.just("CUSTOM"),
+        master_type=st.just("n1-standard-8"),
+        worker_type=st.just("n1-standard-4"),
+        worker_count=st.integers(0, 9),
+        parameter_server_type=st.just("n1-highmem-2"),
+        parameter_server_count=st.integers(0, 9),
+        evaluator_type=st.just("n1-standard-4"),
+        evaluator_count=st.integers(0, 9),
+        accelerators=st.dictionaries(
+            st.sampled_from(Role), st.just(Accelerators(type="NVIDIA_TESLA_T4", count=2))
+        ),
     )
 )
 def test_a_job_that_was_read_can_be_sent_again(asked: TrainingInput) -> None:

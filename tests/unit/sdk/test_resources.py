@@ -203,6 +203,7 @@ def test_a_problem_with_files_names_the_argument(server: SmallServer, ask: Both,
 
 def test_what_the_server_said_about_it_is_left_as_it_is(server: SmallServer, ask: Both):
     server.answers[f"POST {ROOT}/jobs"] = error(400, "INVALID_ARGUMENT", "Name a module with --module-name.")
+    server.buckets["flowers"] = {"a.tar.gz": b"a package"}
 
     with pytest.raises(InvalidArgument, match="with --module-name"):
         ask(lambda client: client.jobs.submit("j", module="a.b", packages=["gs://flowers/a.tar.gz"]))

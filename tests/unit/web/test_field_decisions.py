@@ -24,6 +24,14 @@ SCHEMAS: dict[str, Any] = {
     re.sub(r"^Google[A-Z][a-z]*(MlV1)?(V1)?_+", "", name).replace("_", "."): schema
     for name, schema in json.loads(SHIPPED.read_text())["schemas"].items()
 }
+KINDS = ("master", "worker", "parameterServer", "evaluator")
+T4 = {"type": "NVIDIA_TESLA_T4", "count": "1"}
+# A job with replicas of every kind.
+CLUSTER = {
+    "scaleTier": "CUSTOM",
+    **{f"{kind}Type": "n1-standard-8" for kind in KINDS},
+    **{f"{kind}Count": "1" for kind in KINDS[1:]},
+}
 # What a field is given when a value of its type would not do.
 VALUES: dict[str, Any] = {
     "Job.etag": etag(3),
@@ -36,19 +44,18 @@ VALUES: dict[str, Any] = {
     "Version.machineType": "n1-standard-4",
     "Version.name": "other",
     "Scheduling.maxRunningTime": "7200s",
-    "TrainingInput.evaluatorType": "standard",
+    "Scheduling.maxWaitTime": "7200s",
+    **{f"TrainingInput.{kind}Config": {"acceleratorConfig": T4} for kind in KINDS},
+    **{f"TrainingInput.{kind}Type": "n1-standard-16" for kind in KINDS},
     "TrainingInput.jobDir": "gs://box/out",
-    "TrainingInput.masterType": "n1-standard-4",
     "TrainingInput.packageUris": ["gs://box/other.tar.gz"],
-    "TrainingInput.parameterServerType": "standard",
     "TrainingInput.scaleTier": "BASIC_GPU",
     "TrainingInput.scheduling": {"maxRunningTime": "60s"},
-    "TrainingInput.workerType": "standard",
 }
 
 
 def base() -> dict[str, dict[str, Any]]:
-    training = {"pythonModule": "t.task", "packageUris": ["gs://box/t.tar.gz"], "region": "here"}
+    training = {"pythonModule": "t.task", "packageUris": ["gs://box/t.tar.gz"], "region": "here", **CLUSTER}
     return {
         "Job": {"jobId": "j", "trainingInput": training},
         "TrainingInput": training,
@@ -68,8 +75,8 @@ def read(message: str, body: dict[str, Any]) -> tuple[object, list[str]]:
     if message == "Scheduling":
         message, body = "TrainingInput", base()["TrainingInput"] | {"scheduling": body}
     if message == "TrainingInput":
-        if "masterType" in body:
-            body = {**body, "scaleTier": "CUSTOM"}
+        if body.get("scaleTier") != "CUSTOM":
+            body = {name: value for name, value in body.items() if name not in CLUSTER or name == "scaleTier"}
         body = base()["Job"] | {"trainingInput": body}
     return jobs.request_from_json("local", body, warnings=warnings), warnings
 
