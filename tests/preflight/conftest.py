@@ -60,7 +60,7 @@ def _lay_out(server: SmallServer) -> None:
     server.buckets.update({bucket: dict(objects) for bucket, objects in BUCKETS.items()})
     server.answers[f"POST {_JOBS}"] = lambda seen: (200, {**seen.json, "state": "QUEUED"})
     server.answers[f"GET {_JOBS}/{USED}"] = (200, {"jobId": USED, "state": "FAILED"})
-    server.answers["GET /v1/projects/local/locations/us-central1"] = (
+    server.answers["GET /mlengine/v1/machineTypes"] = (
         200,
-        {"name": "projects/local/locations/us-central1", "capabilities": [{"type": "TRAINING"}]},
+        {"machine": {"cpus": 2, "memoryBytes": "8000000000", "gpus": []}, "machineTypes": []},
     )

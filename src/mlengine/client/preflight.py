@@ -126,7 +126,7 @@ def _anything_at(storage: Storage, url: ObjectUrl) -> bool:
 
 
 def _accelerators(api: Api, training: Json) -> tuple[str, ...] | None:
-    """The server's accelerators; None where the job asks for none, or nobody may know."""
+    """The server's GPUs; None where the job asks for none, or nobody may know."""
     configs = [value for name, value in training.items() if name.endswith("Config")]
     types = [value for name, value in training.items() if name.endswith("Type")]
     asked = training.get("scaleTier") == "BASIC_GPU" or any(
@@ -135,15 +135,11 @@ def _accelerators(api: Api, training: Json) -> tuple[str, ...] | None:
     if not asked and not any(re.search("gpu|p100|v100", str(name)) for name in types):
         return None
     try:
-        capabilities = api.location("us-central1").get("capabilities", [])
+        # Not the location's: the API has no words for most GPUs of today.
+        machine = api.connection.call("GET", "/mlengine/v1/machineTypes")["machine"]
     except (NotFound, PermissionDenied):
         return None
-    return tuple(
-        name
-        for capability in capabilities
-        if capability.get("type") == "TRAINING"
-        for name in capability.get("availableAccelerators", [])
-    )
+    return tuple(gpu["name"] for gpu in machine["gpus"])
 
 
 def _interpreter(training: Json, environment: Mapping[str, str]) -> Path | None:

@@ -17,7 +17,7 @@ class Surroundings:
         bucket_exists: Whether there is such a bucket.
         anything_at: Whether an object, or any below that folder or glob, is there.
         job_exists: Whether the id was used before.
-        accelerators: Types of AcceleratorConfig that the server has; None if nobody knows.
+        accelerators: The GPUs that the server has, by their names; None if nobody knows.
         same_machine: Whether the server is on this very machine.
         interpreter: The Python of the job's runtime if it is built here, for the trainer's own parser.
         server: Whether the server itself is asking: it runs nothing of a trainer.

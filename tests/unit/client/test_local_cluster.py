@@ -41,7 +41,8 @@ def ask(address):
         except ConnectionRefusedError:
             continue
 names = [ask(place(address)) for others in ("ps", "worker") for address in cluster.get(others, [])]
-print(json.dumps({"told": told, "names": names, "args": sys.argv[1:], "cwd": os.getcwd()}))
+torch = {name: os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")}
+print(json.dumps({"torch": torch, "told": told, "names": names, "args": sys.argv[1:], "cwd": os.getcwd()}))
 sys.exit(int(sys.argv[1]))
 """
 
@@ -92,6 +93,12 @@ def test_every_task_runs_and_finds_the_others_and_ends_with_the_first(trainer: P
             "worker": [f"localhost:{port + 2}", f"localhost:{port + 3}"],
         },
         "environment": "cloud",
+    }
+    assert said["torch"] == {
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(port),
+        "RANK": "0",
+        "WORLD_SIZE": "3",
     }
     assert [name.rpartition("-")[0] for name in said["names"]] == ["ps-0", "worker-0", "worker-1"]
     assert not [name for name in said["names"] if alive(int(name.rpartition("-")[2]))]

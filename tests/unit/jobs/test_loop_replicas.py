@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlengine.jobs.domain import State
-from mlengine.jobs.executor import Phase
+from mlengine.jobs.domain import Job, State
+from mlengine.jobs.executor import Phase, Task
 from mlengine.machines import Gpu, Machine, Role
 from tests.unit.jobs.house import FOREVER, House, ended, stands, turn_until
 
@@ -161,6 +161,26 @@ def test_the_more_urgent_job_goes_first_and_of_the_same_the_older_one(local: Hou
     turn_until(loop, ended(local, "b"))
 
     assert started == ["d", "c", "e", "a", "b"]
+
+
+def test_two_hundred_jobs_all_run_once_and_in_their_order(house: House) -> None:
+    priorities = [number * 7 % 5 for number in range(200)]
+    for number, priority in enumerate(priorities):
+        house.submit(f"j{number}", priority=priority)
+        house.clock.forward(0.001)
+    started: list[int] = []
+
+    def note(job: Job) -> list[Task]:
+        started.append(int(job.name.job[1:]))
+        return house.tasks(job)
+
+    house.prepare = note
+    loop = house.loop(slots=2)
+    turn_until(loop, lambda: not house.service.unfinished(), seconds=90)
+
+    assert started == sorted(range(200), key=lambda number: (-priorities[number], number))
+    assert house.runs() == 200
+    assert {house.job(f"j{number}").state for number in range(200)} == {State.SUCCEEDED}
 
 
 def test_a_job_that_waits_too_long_in_the_queue_is_cancelled_and_told_why(local: House) -> None:
