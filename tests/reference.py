@@ -12,7 +12,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from mlengine.app import Application
+from mlengine.app.application import Application
 from mlengine.settings import read_settings
 from mlengine.web.method import Method
 

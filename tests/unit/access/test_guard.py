@@ -14,7 +14,7 @@ from mlengine.access.consequences import Consequences
 from mlengine.access.domain import JobTokens
 from mlengine.access.guard import Guard
 from mlengine.access.rules import Need, On, needs
-from mlengine.app import Application
+from mlengine.app.application import Application
 from mlengine.backends.database import SqlDatabase
 from mlengine.errors import NotFound, PermissionDenied
 from mlengine.settings import Settings

@@ -1,0 +1,1 @@
+"""The plan: settings in, wired application out."""
