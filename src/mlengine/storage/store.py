@@ -5,6 +5,8 @@ Object names are kept as UTF-8 bytes, because listings go by bytes, and some dat
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, fields
@@ -32,6 +34,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects import sqlite
 
 from mlengine.database import Moment
 from mlengine.errors import NotFound, nearest
@@ -141,6 +144,8 @@ _LIVE_AND_SMALL = (
     .select_from(OBJECTS.outerjoin(SMALL, SMALL.c.blob == OBJECTS.c.blob))
     .where(OBJECTS.c.bucket == bindparam("bucket"), OBJECTS.c.name == bindparam("name"))
 )
+_LIVE_AND_SMALL_OF_SQLITE = str(_LIVE_AND_SMALL.compile(dialect=sqlite.dialect()))
+_LIVE_AND_SMALL_NAMES = tuple(_LIVE_AND_SMALL.selected_columns.keys())
 _LATEST = select(func.max(NONCURRENT.c.generation)).where(
     NONCURRENT.c.bucket == bindparam("bucket"), NONCURRENT.c.name == bindparam("name")
 )
@@ -221,10 +226,21 @@ def find(db: Connection, url: ObjectUrl, generation: int | None = None) -> Objec
 
 def find_and_read(db: Connection, url: ObjectUrl) -> tuple[Object, bytes | None] | None:
     """The live object at `url`, and its content if that lies in the database, by one question."""
-    row = db.execute(_LIVE_AND_SMALL, {"bucket": url.bucket, "name": url.object.encode()}).first()
-    if row is None:
-        return None
-    values = dict(row._mapping)
+    name = url.object.encode()
+    if isinstance(driver := db.connection.driver_connection, sqlite3.Connection):
+        # Every download begins here, and the way around the driver takes three times as long as the question.
+        raw = driver.execute(_LIVE_AND_SMALL_OF_SQLITE, (url.bucket, name)).fetchone()
+        if raw is None:
+            return None
+        values = dict(zip(_LIVE_AND_SMALL_NAMES, raw, strict=True))
+        values["attributes"] = json.loads(values["attributes"])
+        for moment in ("created", "updated"):
+            values[moment] = datetime.fromisoformat(values[moment])
+    else:
+        row = db.execute(_LIVE_AND_SMALL, {"bucket": url.bucket, "name": name}).first()
+        if row is None:
+            return None
+        values = dict(row._mapping)
     content = values.pop("content")
     return object_of(values), None if content is None else bytes(content)
 

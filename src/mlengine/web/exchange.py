@@ -23,7 +23,7 @@ import httptools
 from mlengine.errors import InvalidArgument, Problem
 from mlengine.web.bodies import Body, ChunkedBody, MeasuredBody, NoBody, Wire
 from mlengine.web.envelope import refusal, to_bytes
-from mlengine.web.heads import LARGEST_HEAD, Request, head_too_large, understand
+from mlengine.web.heads import LARGEST_HEAD, KnownHeads, Request, head_too_large, understand
 from mlengine.web.hosts import HostRule, wrong_host
 from mlengine.web.method import Call, Disconnected, Reply
 
@@ -75,6 +75,7 @@ class Exchange:
         self._give_back = give_back
         self._patient = patient
         self._leaving = False
+        self._known = KnownHeads()
 
     def run(self) -> None:
         """Serve until one of the two sides leaves."""
@@ -149,21 +150,26 @@ class Exchange:
 
     def _turn(self, head: bytes) -> bool:
         """Answer the request; whether the connection goes on."""
-        parsing = _Parsing()
-        try:
-            parsing.feed(head)
-        except httptools.HttpParserUpgrade:
-            pass  # we speak no other protocol, which the client learns by an ordinary answer
-        except httptools.HttpParserError as error:
-            return self._refuse(InvalidArgument(f"The request is not HTTP/1.1: {error}."))
-        request = understand(parsing.parser, parsing.target, parsing.headers, arrived=len(head))
-        if not isinstance(request, Request):
-            return self._send_refusal(*request)
+        parsing = None
+        request = self._known.recall(head)
+        if request is None:
+            parsing = _Parsing()
+            try:
+                parsing.feed(head)
+            except httptools.HttpParserUpgrade:
+                pass  # we speak no other protocol, which the client learns by an ordinary answer
+            except httptools.HttpParserError as error:
+                return self._refuse(InvalidArgument(f"The request is not HTTP/1.1: {error}."))
+            found = understand(parsing.parser, parsing.target, parsing.headers, arrived=len(head))
+            if not isinstance(found, Request):
+                return self._send_refusal(*found)
+            request = found
+            self._known.remember(head, request)
         if self._hosts is not None and not self._hosts.allows(request.host):
             return self._refuse(wrong_host(request.host))
         if request.has_body and not self._patient:
             _set_timeout(self._connection, socket.SO_RCVTIMEO, BODY_SECONDS)
-        body = self._body(request, parsing)
+        body = self._body(request, parsing) if parsing else NoBody()
         reply = self._answer(_call(request, body))
         goes_on = self._send(request, reply, close=request.close or self._leaving)
         return self._drained(request, body) and goes_on

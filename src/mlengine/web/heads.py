@@ -5,6 +5,7 @@ Apart from `http` because these are the rules of RFC 9112, one by one, and nothi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import httptools
@@ -13,6 +14,10 @@ from mlengine.errors import InvalidArgument, Problem
 from mlengine.web.envelope import refusal
 
 LARGEST_HEAD = 64 * 1024
+_PLAIN_LINE = re.compile(rb"(GET|HEAD|DELETE) (/[!-~]*) HTTP/1\.1")
+_NOT_PLAIN = frozenset((b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"))
+_LONGEST_KNOWN = 4096
+_MOST_KNOWN = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,6 +120,50 @@ def understand(
         close=close,
         http10=version == "1.0",
         by_length_only=by_length_only,
+    )
+
+
+class KnownHeads:
+    """Heads of requests without a body, told from earlier ones that differ in method and target alone.
+
+    A client sends the same fields with every request, and reading them takes longer than all the rest of a
+    small download. Not safe for several threads at once: one per connection.
+    """
+
+    def __init__(self) -> None:
+        self._requests: dict[bytes, Request] = {}
+
+    def recall(self, head: bytes) -> Request | None:
+        """The request, if its fields were seen before."""
+        line, _, fields = head.partition(b"\r\n")
+        known = self._requests.get(fields)
+        if known is None or (match := _PLAIN_LINE.fullmatch(line)) is None:
+            return None
+        return _with_line(known, *match.groups())
+
+    def remember(self, head: bytes, request: Request) -> None:
+        """Know its fields again, if they say nothing about a body or the connection."""
+        line, _, fields = head.partition(b"\r\n")
+        plain = _PLAIN_LINE.fullmatch(line) and not (request.has_body or request.close or request.http10)
+        if plain and not (_NOT_PLAIN & request.fields.keys()) and len(fields) < _LONGEST_KNOWN:
+            if len(self._requests) >= _MOST_KNOWN:
+                self._requests.clear()
+            self._requests[fields] = request
+
+
+def _with_line(request: Request, method: bytes, target: bytes) -> Request:
+    """A request with the same fields."""
+    return Request(
+        method=method,
+        target=target,
+        headers=request.headers,
+        fields=request.fields,
+        host=request.host,
+        length=request.length,
+        chunked=False,
+        close=False,
+        http10=False,
+        by_length_only=False,
     )
 
 
