@@ -392,6 +392,7 @@ def test_in_a_job_every_client_finds_its_credentials(
     tasks = ReplicaTasks(
         tmp_path,
         StorageService(sqlite, MemoryBlobs(), clock),
+        locks=tmp_path / "locks",
         cache_dir=tmp_path,
         endpoint=whole.endpoint,
         machine=os.environ,
@@ -403,7 +404,7 @@ def test_in_a_job_every_client_finds_its_credentials(
         tokens_required=True,
     )
     training = TrainingInput(python_module="m", package_uris=(), region="here", runtime="any")
-    task = tasks.prepare(Job(name=JobName(project, "j"), uid="u", training=training, created=clock()))
+    (task,) = tasks.prepare(Job(name=JobName(project, "j"), uid="u", training=training, created=clock()))
     environment = json.loads(Path(task.argv[-1]).read_text())["env"]
 
     def run(bucket: str) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,7 @@ def test_every_step_of_tensorflow_on_gs_works_in_a_job(whole: Server) -> None:
     # It was our proxy, under Google's names, and the job's token that made it so.
     log = (whole.data_dir / "run" / "server.log").read_text()
     for host in ("www.googleapis.com", "storage.googleapis.com"):
-        assert f"Job tensors_1 is answered as {host}." in log
+        assert f"Job local.tensors_1 is answered as {host}." in log
     assert ".weights.h5" in whole.shell.run("storage", "ls", "-r", "gs://tensors/job").stdout
 
 
