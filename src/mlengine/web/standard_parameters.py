@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mlengine.errors import InvalidArgument, nearest
-from mlengine.web.discovery.schemas import MESSAGES, type_of
+from mlengine.web.discovery.schemas import MESSAGES, OWN_FIELDS, type_of
 from mlengine.web.fields import camel
 from mlengine.web.method import Call, Json, Method, Parameter, Reply
 from mlengine.web.partial import Mask, masked, parse_mask
@@ -118,7 +118,7 @@ def _check_mask(mask: Mask, message: str, path: str) -> None:
     if fields is None:
         return
     for name, below in mask.items():
-        if name == "*":
+        if name == "*" or name in OWN_FIELDS.get(message, {}):
             continue
         if name not in fields:
             raise InvalidArgument(

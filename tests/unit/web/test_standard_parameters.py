@@ -25,7 +25,7 @@ PARAMETERS = (
 )
 
 
-def ask(answer: Json | Reply = MODELS, **query: str) -> Any:
+def ask(answer: Json | Reply = MODELS, message: str = "ListModelsResponse", **query: str) -> Any:
     """The answer of a method of `ml` to a query, and the query that the method saw."""
     seen: dict[str, str] = {}
 
@@ -39,7 +39,7 @@ def ask(answer: Json | Reply = MODELS, **query: str) -> Any:
         path="/x",
         handler=handler,
         summary="",
-        response="ListModelsResponse",
+        response=message,
         parameters=PARAMETERS,
     )
     [wrapped] = with_standard_parameters([row])
@@ -60,6 +60,14 @@ def ask(answer: Json | Reply = MODELS, **query: str) -> Any:
 )
 def test_fields_choose_what_is_answered(mask: str, wanted: Json) -> None:
     assert ask(fields=mask)[0] == wanted
+
+
+def test_fields_choose_what_this_server_tells_beyond_google() -> None:
+    job = {"jobId": "j", "trainingOutput": {"mlengine": {"restarts": 1}, "consumedMLUnits": 2}}
+
+    chosen = ask(job, "Job", fields="trainingOutput/mlengine")[0]
+
+    assert chosen == {"trainingOutput": {"mlengine": {"restarts": 1}}}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from mlengine.web.discovery.document import DESCRIPTION, STANDARD_PARAMETERS, TITLE
 from mlengine.web.discovery.fields import Field
-from mlengine.web.discovery.schemas import MESSAGES, reachable, type_of
+from mlengine.web.discovery.schemas import MESSAGES, OWN_FIELDS, reachable, type_of
 from mlengine.web.method import Json, Method, Parameter
 
 _VARIABLE = re.compile(r"\{(\w+)([+*]?)\}")
@@ -79,7 +79,7 @@ def openapi(methods: Iterable[Method], base_url: str, *, version: str) -> Json:
     """
     rows = sorted(methods, key=lambda row: (row.path, row.verb))
     used = reachable(name for row in rows for name in (row.request, row.response) if name not in _BARE)
-    schemas = {name: _message(MESSAGES[name]) for name in used}
+    schemas = {name: _message(name) for name in used}
     bare = {name: about for name, about in _BARE.items() if any(name in _named(row) for row in rows)}
     return {
         "openapi": "3.1.0",
@@ -204,8 +204,10 @@ def _reference(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _message(fields: Mapping[str, Field]) -> Json:
-    properties = {name: _property(field) for name, field in sorted(fields.items())}
+def _message(message: str) -> Json:
+    properties = {name: _property(field) for name, field in sorted(MESSAGES[message].items())}
+    for name, about in OWN_FIELDS.get(message, {}).items():
+        properties[name] = {"type": "object", "readOnly": True, "description": about}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

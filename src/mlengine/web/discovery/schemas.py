@@ -18,6 +18,13 @@ MESSAGES: Mapping[str, Fields] = {
     **model_messages.MESSAGES,
     **shared_messages.MESSAGES,
 }
+# What Google's messages do not have: in our OpenAPI page, not in the discovery document, which is Google's.
+OWN_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "TrainingOutput": {
+        "mlengine": "What this server tells beyond Google: the replicas with their shares of the machine, "
+        "how often the job was started again, and for what it waits."
+    }
+}
 ENUMS: Mapping[str, Values] = {**job_messages.ENUMS, **model_messages.ENUMS, **shared_messages.ENUMS}
 
 _SCALARS: Mapping[str, Json] = {
