@@ -44,7 +44,6 @@ from mlengine.jobs.preflight import Preflight
 from mlengine.jobs.service import JobService
 from mlengine.jobs.usage import UsageService
 from mlengine.locations import methods as location_methods
-from mlengine.locations.domain import REGIONS
 from mlengine.locations.service import LocationService
 from mlengine.logs import methods as log_methods
 from mlengine.logs.service import LogService
@@ -55,6 +54,7 @@ from mlengine.operations import methods as operation_methods
 from mlengine.operations.service import OperationService
 from mlengine.projects import methods as project_methods
 from mlengine.projects.service import ProjectService
+from mlengine.regions import REGIONS
 from mlengine.serving.loop import ServingLoop
 from mlengine.settings import Settings
 from mlengine.storage import methods as storage_methods

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from mlengine.cli.command import Command, UsageError
 from mlengine.errors import nearest
+from mlengine.regions import REGIONS
 
 # Of every command of gcloud; said no to by name and reason, for a line must never mean less than it says.
 _REFUSED_EVERYWHERE = {
@@ -33,11 +34,7 @@ _GLOBAL_FLAGS = (
     *("--quiet", "--user-output-enabled", "--verbosity"),
 )
 # What gcloud takes for the endpoint of models and versions.
-REGIONS = (
-    *("global", "asia-east1", "asia-northeast1", "asia-southeast1", "australia-southeast1"),
-    *("europe-west1", "europe-west2", "europe-west3", "europe-west4", "northamerica-northeast1"),
-    *("us-central1", "us-east1", "us-east4", "us-west1"),
-)
+ENDPOINTS = ("global", *REGIONS)
 _EVERYWHERE = (
     "Everywhere: --project P  --endpoint URL  --format F  --quiet  --verbosity V  --log-http  --help"
 )
@@ -80,7 +77,7 @@ class Parser(argparse.ArgumentParser):
         add("--page-size", type=at_least(1), metavar="N", help="a heading every N rows")
         add("--uri", action="store_true", help="print addresses only")
 
-    def region_flag(self, *, regions: Sequence[str] = REGIONS) -> None:
+    def region_flag(self, *, regions: Sequence[str] = ENDPOINTS) -> None:
         """--region of commands that only choose an endpoint by it: checked; the server is every region."""
         self.add_argument(
             "--region",

@@ -5,16 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import REGIONS, Parser
+from mlengine.cli.grammar import Parser
 from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
+from mlengine.regions import REGIONS
 
 TABLE = "table(name, capabilities.type, capabilities.availableAccelerators.list(separator=','))"
 
 
 def _location(parser: Parser) -> None:
     parser.add_argument("location", metavar="LOCATION", help="the location's id: us-central1")
-    parser.region_flag(regions=REGIONS[1:])
+    parser.region_flag(regions=REGIONS)
 
 
 def _list(_arguments: Namespace, session: Session) -> int:

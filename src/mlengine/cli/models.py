@@ -7,7 +7,7 @@ from typing import Any
 
 from mlengine.cli import policies
 from mlengine.cli.command import Command, UsageError
-from mlengine.cli.grammar import REGIONS, Parser, comma_list, mapping
+from mlengine.cli.grammar import ENDPOINTS, Parser, comma_list, mapping
 from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
 
@@ -23,7 +23,7 @@ def _create_arguments(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model's id")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--regions", type=comma_list, metavar="REGION", help="one region, kept with the model")
-    where.add_argument("--region", choices=REGIONS, metavar="REGION", help="the same")
+    where.add_argument("--region", choices=ENDPOINTS, metavar="REGION", help="the same")
     parser.add_argument("--description", default="", metavar="TEXT", help="free text")
     parser.add_argument(
         "--labels", type=mapping, default={}, metavar="KEY=VALUE,...", help="labels of the model"

@@ -6,21 +6,22 @@ from argparse import Namespace
 from typing import Any
 
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import REGIONS, Parser
+from mlengine.cli.grammar import Parser
 from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
+from mlengine.regions import REGIONS
 
 TABLE = "table(name.basename(), metadata.operationType, done)"
 
 
 def _operation(parser: Parser) -> None:
     parser.add_argument("operation", metavar="OPERATION", help="the operation's id, or its whole name")
-    parser.region_flag(regions=REGIONS[1:])
+    parser.region_flag(regions=REGIONS)
 
 
 def _list_arguments(parser: Parser) -> None:
     parser.list_flags()
-    parser.region_flag(regions=REGIONS[1:])
+    parser.region_flag(regions=REGIONS)
 
 
 def _list(_arguments: Namespace, session: Session) -> int:

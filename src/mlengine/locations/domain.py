@@ -5,23 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Google's, so that scripts that name one go on. Everything runs on this machine, whichever is named.
-REGIONS = (
-    "asia-east1",
-    "asia-northeast1",
-    "asia-southeast1",
-    "australia-southeast1",
-    "europe-west1",
-    "europe-west2",
-    "europe-west3",
-    "europe-west4",
-    "northamerica-northeast1",
-    "us-central1",
-    "us-east1",
-    "us-east4",
-    "us-west1",
-)
-
 
 class Use(StrEnum):
     """Capability.type, as far as it can be had here."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlengine.errors import NotFound, nearest
-from mlengine.locations.domain import REGIONS, Location
+from mlengine.locations.domain import Location
+from mlengine.regions import REGIONS
 
 
 class LocationService:

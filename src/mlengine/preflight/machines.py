@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Any
 from mlengine.errors import InvalidArgument, nearest
 from mlengine.preflight.findings import Finding
 from mlengine.preflight.surroundings import Surroundings
+from mlengine.regions import REGIONS
 
 if TYPE_CHECKING:
     from mlengine.machines.shapes import Group, Refusal, Wish
 
 _T = "job.training_input."
-REGIONS = (
-    *("asia-east1", "asia-northeast1", "asia-southeast1", "australia-southeast1", "europe-west1"),
-    *("europe-west2", "europe-west3", "europe-west4", "northamerica-northeast1", "us-central1"),
-    *("us-east1", "us-east4", "us-west1"),
-)
 _KINDS = ("master", "worker", "parameterServer", "evaluator")
 _FIELDS = (
     *("args", "enableWebAccess", "encryptionConfig", "hyperparameters", "jobDir", "network", "packageUris"),

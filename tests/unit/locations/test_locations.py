@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mlengine.errors import InvalidArgument, NotFound
-from mlengine.locations.domain import REGIONS
 from mlengine.locations.methods import methods
 from mlengine.locations.service import LocationService
+from mlengine.regions import REGIONS
 from mlengine.web.method import Call
 
 
