@@ -1,4 +1,4 @@
-"""The names of regions. Alone, because the command line needs them at its start, and nothing else of the kind."""
+"""The names of regions. Alone, because the command line needs them at its start and nothing more."""
 
 # Google's, so that scripts that name one go on. Everything runs on this machine, whichever is named.
 REGIONS = (
