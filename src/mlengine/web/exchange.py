@@ -103,6 +103,10 @@ class Exchange:
         if self.idle:
             self.cut()
 
+    def drop(self) -> None:
+        """Close a connection that nobody serves."""
+        self._connection.close()
+
     def cut(self) -> None:
         """End at once. Called from another thread."""
         with suppress(OSError):

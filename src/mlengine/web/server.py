@@ -103,7 +103,14 @@ class HttpServer:
 
         with self._lock:
             self._exchanges.add(exchange)
-        self._start(run, "connection")
+        try:
+            self._start(run, "connection")
+        except (
+            RuntimeError
+        ):  # the machine has no thread left: this client has to come again, others are served
+            exchange.drop()
+            with self._lock:
+                self._exchanges.discard(exchange)
 
     def _start(self, run: Callable[[], None], name: str) -> None:
         threading.Thread(target=run, name=name, daemon=True).start()

@@ -8,6 +8,7 @@ import json
 import logging
 import queue
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -388,3 +389,33 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_disturbs_nobody(server: 
     leaving.close()
 
     assert client.ask("POST", "/echo/a/b", b"still here")[0] == 200
+
+
+def test_a_machine_without_threads_loses_one_connection_and_serves_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "few.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    running = HttpServer(Router(SERVED).answer)
+    running.listen(listener)
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def starting(thread: threading.Thread) -> None:
+        if thread.name == "connection" and not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    first, second = Client(path), Client(path)
+
+    with pytest.raises(ConnectionError):  # of which RemoteDisconnected is one
+        first.ask("GET", "/base")
+    assert second.ask("GET", "/base")[0] == 200
+    assert refused
+    first.close()
+    second.close()
+    running.stop(5)
