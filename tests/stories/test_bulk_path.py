@@ -177,3 +177,20 @@ def test_a_hundred_connections_at_once_are_all_served(
     assert sizes == list(range(100))
     for one in several:
         one.close()
+
+
+def test_many_connections_that_go_back_at_once_are_all_answered(
+    connection: http.client.HTTPConnection, address: tuple[str, int]
+) -> None:
+    make_bucket(connection, "returning")
+    several = [http.client.HTTPConnection(*address, timeout=60) for _ in range(150)]
+    for one in several:
+        assert ask(one, "GET", "/storage/v1/b/returning")[0] == 200
+
+    for one in several:
+        one.request("GET", "/healthz")
+    answers = [one.getresponse() for one in several]
+
+    assert [(answer.status, answer.read()) for answer in answers] == [(200, b"ok")] * len(several)
+    for one in several:
+        one.close()

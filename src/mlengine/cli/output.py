@@ -143,13 +143,6 @@ def basename(value: Any) -> str:
     return plain(value).rpartition("/")[2]
 
 
-def local_time(value: Any) -> str:
-    """A timestamp in the zone of this machine, to the second."""
-    from mlengine.cli.formats.moments import date
-
-    return date(value, tz=None)
-
-
 def snake(key: str) -> str:
     """`classIds` and `class ids` as `class_ids`; every other character is kept."""
     from mlengine.cli.formats.projection import snake as snake_form

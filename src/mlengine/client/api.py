@@ -13,7 +13,6 @@ from urllib.parse import quote
 from mlengine.client.http import Connection, Json
 from mlengine.errors import DeadlineExceeded, Internal
 
-_PAGE = 100
 _FOREVER_SECONDS = 3600.0
 # A model that wakes from zero may build its environment first.
 _PREDICT_SECONDS = 600.0
@@ -198,18 +197,7 @@ class Api:
         return f"/{self.parent}/models/{_part(model)}/versions/{_part(version)}"
 
     def _pages(self, path: str, key: str, limit: int | None) -> Iterator[Json]:
-        query: dict[str, str | int] = {"pageSize": min(_PAGE, limit or _PAGE)}
-        given = 0
-        while True:
-            page = self.connection.call("GET", f"/{path}", query=query)
-            for resource in page.get(key, []):
-                yield resource
-                given += 1
-                if given == limit:
-                    return
-            if not page.get("nextPageToken"):
-                return
-            query["pageToken"] = page["nextPageToken"]
+        return self.connection.listed(f"/{path}", key, limit=limit)
 
 
 def _part(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -33,6 +33,7 @@ Body = bytes | IO[bytes] | Iterable[bytes]
 
 # An idle connection older than this may have been closed by the other side: open a new one.
 _IDLE_SECONDS = 2.0
+_PAGE = 100  # resources asked for at a time, the most that the API gives
 
 
 class Unimplemented(Problem):
@@ -135,6 +136,25 @@ class Connection:
                 hint="Check --endpoint (MLENGINE_ENDPOINT).",
             ) from None
         return value if isinstance(value, dict) else {"value": value}
+
+    def listed(self, path: str, key: str, *, limit: int | None = None) -> Iterator[Json]:
+        """The resources of a list, page by page, at most `limit`. Raises Problem as `call`.
+
+        Args:
+            key: Under which name a page has them ("models").
+        """
+        query: dict[str, str | int] = {"pageSize": min(_PAGE, limit or _PAGE)}
+        given = 0
+        while True:
+            page = self.call("GET", path, query=query)
+            for resource in page.get(key, []):
+                yield resource
+                given += 1
+                if given == limit:
+                    return
+            if not page.get("nextPageToken"):
+                return
+            query["pageToken"] = page["nextPageToken"]
 
     def fetch(
         self,

@@ -8,7 +8,6 @@ from urllib.parse import quote
 from mlengine.client.http import Connection, Json
 from mlengine.errors import Conflict, NotFound
 
-_PAGE = 100
 _ATTEMPTS = 5
 
 
@@ -20,18 +19,7 @@ class Projects:
 
     def list(self, *, limit: int | None = None) -> Iterator[Json]:
         """Those that the caller may see, at most `limit`."""
-        query: dict[str, str | int] = {"pageSize": min(_PAGE, limit or _PAGE)}
-        given = 0
-        while True:
-            page = self._connection.call("GET", "/v1/projects", query=query)
-            for project in page.get("projects", []):
-                yield project
-                given += 1
-                if given == limit:
-                    return
-            if not page.get("nextPageToken"):
-                return
-            query["pageToken"] = page["nextPageToken"]
+        return self._connection.listed("/v1/projects", "projects", limit=limit)
 
     def get(self, project: str) -> Json:
         """One project, by id or number. Raises NotFound."""

@@ -10,8 +10,6 @@ from urllib.parse import quote
 from mlengine.client.http import Connection, Json
 from mlengine.errors import Internal
 
-_PAGE = 100
-
 
 class ServiceAccounts:
     """The service accounts of one project.
@@ -32,18 +30,7 @@ class ServiceAccounts:
 
     def list(self, *, limit: int | None = None) -> Iterator[Json]:
         """All accounts in the order of their emails, at most `limit`."""
-        query: dict[str, str | int] = {"pageSize": min(_PAGE, limit or _PAGE)}
-        given = 0
-        while True:
-            page = self._connection.call("GET", self._parent, query=query)
-            for account in page.get("accounts", []):
-                yield account
-                given += 1
-                if given == limit:
-                    return
-            if not page.get("nextPageToken"):
-                return
-            query["pageToken"] = page["nextPageToken"]
+        return self._connection.listed(self._parent, "accounts", limit=limit)
 
     def get(self, email: str) -> Json:
         """One account. Raises NotFound."""

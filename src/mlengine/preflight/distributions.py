@@ -103,11 +103,6 @@ def modules_of(distribution: str) -> tuple[str, ...]:
     return (name.replace("-", "_"), distribution)
 
 
-def is_known(distribution: str) -> bool:
-    """Whether the table has it, so that its modules are no guess."""
-    return normal(distribution) in _MODULES
-
-
 def standard_library(python: str) -> frozenset[str]:
     """Names of the standard library of a Python ("3.11")."""
     version = tuple(int(part) for part in python.split(".")[:2])

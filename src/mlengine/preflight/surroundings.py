@@ -16,7 +16,6 @@ class Surroundings:
     Attributes:
         bucket_exists: Whether there is such a bucket.
         anything_at: Whether an object, or any below that folder or glob, is there.
-        job_exists: Whether the id was used before.
         accelerators: The GPUs that the server has, by their names; None if nobody knows.
         same_machine: Whether the server is on this very machine.
         interpreter: The Python of the job's runtime if it is built here, for the trainer's own parser.
@@ -25,7 +24,6 @@ class Surroundings:
 
     bucket_exists: Callable[[str], bool] | None = None
     anything_at: Callable[[ObjectUrl], bool] | None = None
-    job_exists: Callable[[str], bool] | None = None
     accelerators: tuple[str, ...] | None = None
     same_machine: bool = False
     interpreter: Path | None = None

@@ -53,10 +53,11 @@ class Handover:
         """What to watch for connections that come."""
         return self._socket.fileno()
 
-    def give(self, descriptor: int, ahead: bytes, *, loopback: bool) -> bool:
+    def give(self, descriptor: int, ahead: bytes, *, loopback: bool, wait: bool = False) -> bool:
         """Hand a connection over; whether the other end took it. The caller's descriptor stays open.
 
         Args:
+            wait: For an end that has enough to do at this moment; else it takes none then.
             descriptor: The connection.
             ahead: What was read of it and not answered.
             loopback: Whether only this machine reaches the address at which it came in.
@@ -65,10 +66,10 @@ class Handover:
             return False
         message = [_LOOPBACK if loopback else _OPEN, ahead]
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))
+        flags = 0 if wait else socket.MSG_DONTWAIT
         try:
-            # Nobody waits here: an end that is not there, or has enough to do, takes none.
             # (`socket.send_fds` has an address among its arguments, and in Python 3.11 forgets it.)
-            self._socket.sendmsg(message, [rights], socket.MSG_DONTWAIT, self._other)
+            self._socket.sendmsg(message, [rights], flags, self._other)
         except OSError:
             return False
         return True

@@ -71,7 +71,8 @@ class HttpServer:
 
     def _take(self, handover: Handover) -> None:
         def give_back(connection: socket.socket, ahead: bytes) -> None:
-            handover.give(connection.fileno(), ahead, loopback=True)
+            # The queue of such a socket is short (ten in Linux), and nobody else answers what it carries.
+            handover.give(connection.fileno(), ahead, loopback=True, wait=True)
 
         while not self._stopping.is_set():
             try:

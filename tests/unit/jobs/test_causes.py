@@ -61,7 +61,7 @@ PYTHON_2_EXCEPT = "try: pass\nexcept ValueError, error: pass"
         ),
         ("open('train.csv')", Kind.FILE_NOT_FOUND, "train.csv", "starts in an empty folder"),
         ("open('/data/train.csv')", Kind.FILE_NOT_FOUND, "/data/train.csv", "read it from gs://"),
-        ("raise PermissionError(13, 'Permission denied', '/root/x')", Kind.PERMISSION, "/root/x", "tempfile"),
+        ("raise PermissionError(13, 'Permission denied', '/srv/x')", Kind.PERMISSION, "/srv/x", "tempfile"),
         ("raise OSError(28, 'No space left on device')", Kind.DISK_FULL, "The disk is full", "Free some"),
         ("raise MemoryError", Kind.OUT_OF_MEMORY, "Out of memory: MemoryError", "n1-highmem-8"),
         ("bytearray(2**62)", Kind.OUT_OF_MEMORY, "Out of memory: MemoryError", "smaller batches"),
