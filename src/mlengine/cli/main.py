@@ -124,8 +124,6 @@ def _nothing_printed() -> Iterator[None]:
 
 
 def _session(command: Command, flags: Mapping[str, str], arguments: Namespace) -> Session:
-    from mlengine.names import check_project
-
     environment = dict(os.environ)
     given = flags.get("endpoint") or environment.get("MLENGINE_ENDPOINT")
     endpoint = (given or "http://127.0.0.1:8080").rstrip("/")
@@ -141,7 +139,8 @@ def _session(command: Command, flags: Mapping[str, str], arguments: Namespace) -
         )
     return Session(
         words=command.words,
-        project=check_project(flags.get("project") or environment.get("MLENGINE_PROJECT") or "local"),
+        # Unchecked: the server knows whose number or name it is, and says which id is meant.
+        project=flags.get("project") or environment.get("MLENGINE_PROJECT") or "local",
         endpoint=endpoint,
         endpoint_given=bool(given),
         format=flags.get("format", ""),

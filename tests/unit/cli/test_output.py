@@ -6,7 +6,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlengine.cli.output import snake, table, yaml_text
@@ -210,5 +210,7 @@ TREES = st.recursive(
 
 
 @given(TREES)
+@example({"\x85": "a\x85b"})
+@example(["\n\u2028", {"\u2029\n": "\x85"}])
 def test_yaml_reads_back_as_what_was_printed(value: object):
     assert yaml.safe_load(yaml_text(value)) == value

@@ -34,7 +34,9 @@ def yaml_text(value: Any) -> str:
             return True
 
     def text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-        style = "|" if "\n" in data else None
+        # YAML takes these for ends of lines, too; in double quotes they are escaped.
+        odd = any(sign in data for sign in "\x85\u2028\u2029")
+        style = '"' if odd else "|" if "\n" in data else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=style)
 
     Dumper.add_representer(str, text)
