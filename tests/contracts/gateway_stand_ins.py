@@ -19,7 +19,7 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
-from mlengine.serving.messages import PREDICT, FrameReader, pack
+from mlengine.serving.messages import CANCEL, PREDICT, TIMES, FrameReader, pack
 
 PROJECTS = "/v1/projects"
 PATH = f"{PROJECTS}/p/models/m:predict"
@@ -75,7 +75,7 @@ class Worker(Process):
             reader = FrameReader()
             while not (frames := reader.feed(wire.recv(65536))):
                 pass
-            return json.loads(frames[0].body)
+            return json.loads(frames[0].body[TIMES.size :])
 
     def wait_for(self, name: str, count: int = 1) -> None:
         """Return when `count` requests wait for the release of `name`."""
@@ -116,9 +116,17 @@ class Gateway(Process):
             wire.sendall(json.dumps(order).encode() + b"\n")
             return json.loads(wire.makefile().readline())
 
-    def route(self, versions: dict[str, Worker | Path], defaults: dict[str, str] | None = None) -> None:
-        paths = {name: str(getattr(worker, "path", worker)) for name, worker in versions.items()}
-        assert self.admin(op="routes", versions=paths, defaults=defaults or {}) == {"ok": True}
+    def route(
+        self, versions: dict[str, Worker | Path], defaults: dict[str, str] | None = None, **terms
+    ) -> None:
+        """One worker a version, and one version a model that answers where none is named."""
+        paths = {name: [str(getattr(worker, "path", worker))] for name, worker in versions.items()}
+        orders = {name: {"sockets": sockets, **terms} for name, sockets in paths.items()}
+        models = {name: {"split": {version: 100}} for name, version in (defaults or {}).items()}
+        assert self.admin(op="routes", versions=orders, models=models) == {"ok": True}
+
+    def figures(self, version: str = "p/m/v1") -> dict:
+        return self.admin(op="figures")["versions"][version]
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -237,11 +245,16 @@ async def _work(path: str) -> None:
 
 async def _act(frame, writer: asyncio.StreamWriter, gates) -> None:
     """Answer one request as it says: `hold` it until a name is released, with a `status`, of a `length`."""
-    assert frame.kind == PREDICT and frame.status == 0
-    if len(frame.body) > 100_000:
-        writer.write(
-            pack(json.dumps({"bytes": len(frame.body)}).encode(), id=frame.id, kind=frame.kind, status=200)
-        )
+    if frame.kind == CANCEL:
+        async with gates["cancelled"].changed:
+            gates["cancelled"].waiting += 1
+            gates["cancelled"].changed.notify_all()
+        return
+    times = TIMES.pack(10, 20, 300, 40, 2)
+    if frame.kind != PREDICT or len(frame.body) > 100_000:
+        said = {"bytes": len(frame.body), "kind": frame.kind, "left": frame.status}
+        body = json.dumps(said).encode()
+        writer.write(pack(times + body, id=frame.id, kind=frame.kind, status=200))
         return
     order = json.loads(frame.body)
     if "release" in order:
@@ -263,7 +276,9 @@ async def _act(frame, writer: asyncio.StreamWriter, gates) -> None:
     body = json.dumps({"predictions": [order], "worker": os.getpid()}).encode()
     if "length" in order:
         body = body.ljust(order["length"])
-    writer.write(pack(body, id=frame.id, kind=frame.kind, status=order.get("status", 200)))
+    if "die" in order:
+        os._exit(9)
+    writer.write(pack(times + body, id=frame.id, kind=frame.kind, status=order.get("status", 200)))
 
 
 # The control plane.

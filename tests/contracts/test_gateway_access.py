@@ -233,3 +233,38 @@ def test_a_gateway_that_was_told_nothing_yet_lets_nobody_in(
 
     assert ask(fresh, token())[0] == 401
     assert ask(fresh)[0] == 401
+
+
+def test_every_language_of_prediction_asks_the_same_right(strict: Gateway, worker: Worker) -> None:
+    versions = {
+        "p-one/m/v1": {"sockets": [str(worker.path)]},
+        "p-one/other/v1": {"sockets": [str(worker.path)]},
+    }
+    models = {"p-one/m": {"split": {"v1": 100}}, "p-one/other": {"split": {"v1": 100}}}
+    foreign = {"m": "p-one/m", "other": "p-one/other"}
+    assert strict.admin(op="routes", versions=versions, models=models, foreign=foreign) == {"ok": True}
+    headers = {"Authorization": f"Bearer {token()}"}
+
+    for path in (f"{PROJECTS}/p-one/models/%s:explain", "/v1/models/%s:predict", "/v2/models/%s/infer"):
+        assert strict.ask("POST", path % "m", b"{}", headers)[0] == 200
+        assert strict.ask("POST", path % "other", b"{}", headers)[0] == 403
+        status, _, body = strict.ask("POST", path % "m", b"{}")
+        assert status == 401
+        assert isinstance(json.loads(body)["error"], dict if "explain" in path else str)
+
+
+def test_metrics_are_for_who_may_list_models_and_of_those_projects_alone(
+    strict: Gateway, loose: Gateway
+) -> None:
+    lists = {"projects/p-one": {"roles/ml.viewer": [f"serviceAccount:{EMAIL}"]}}
+    headers = {"Authorization": f"Bearer {token()}"}
+
+    assert loose.ask("GET", "/metrics")[0] == 200
+    assert strict.ask("GET", "/metrics")[0] == 401
+    status, _, body = strict.ask("GET", "/metrics", headers=headers)
+    assert status == 403 and "ml.models.list" in error(body)["message"]
+    push(strict, directory(policies=lists))
+    status, _, body = strict.ask("GET", "/metrics", headers=headers)
+    assert status == 200 and b'project="p-one"' in body
+    push(strict, directory(policies={"projects/p-two": lists["projects/p-one"]}))
+    assert strict.ask("GET", "/metrics", headers=headers)[0] == 403

@@ -62,8 +62,8 @@ def test_requests_over_the_queue_limit_are_refused_without_the_worker(alone, wor
     assert (status, headers["Retry-After"], error(body)["status"]) == (429, "1", "RESOURCE_EXHAUSTED")
     assert answered == [200, 200, 200]
     assert gateway.predict(n=1)[0] == 200
-    version = gateway.admin(op="status")["versions"]["p/m/v1"]
-    assert (version["requests"], version["refused"], version["inFlight"]) == (4, 1, 0)
+    version = gateway.figures()
+    assert (version["codes"], version["inFlight"]) == ({"200": 4, "429": 1}, 0)
 
 
 def test_a_request_is_refused_when_the_queue_filled_up_while_its_body_came(alone, worker):
@@ -118,7 +118,7 @@ def test_a_request_waits_for_a_worker_that_is_starting(alone, tmp_path):
     gateway.route({"p/m/v1": tmp_path / "late.sock"}, {"p/m": "v1"})
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(gateway.predict, n=1)
-        while not gateway.admin(op="status")["versions"]["p/m/v1"]["held"]:
+        while not gateway.figures()["held"]:
             time.sleep(0.01)  # Nothing tells that a request is held; the order of the two must be certain.
         with Worker(tmp_path / "late.sock") as worker:
             status, body = waiting.result()
@@ -147,24 +147,40 @@ def test_a_request_that_takes_too_long_is_answered_and_its_late_answer_dropped(a
     assert gateway.stop() == (0, "")
 
 
-def test_the_requests_of_a_worker_that_dies_are_answered_and_later_ones_wait_for_the_next(alone, tmp_path):
+def test_the_requests_of_a_worker_that_dies_are_asked_again_of_the_next(alone, tmp_path):
     gateway = alone()
     gateway.route({"p/m/v1": tmp_path / "w.sock"}, {"p/m": "v1"})
     with ThreadPoolExecutor(8) as pool:
         with Worker(tmp_path / "w.sock") as first:
-            waiting = [pool.submit(gateway.predict, hold="for ever") for _ in range(8)]
-            first.wait_for("for ever", 8)
+            waiting = [pool.submit(gateway.predict, hold="again") for _ in range(8)]
+            first.wait_for("again", 8)
             first.child.kill()
-            answers = [each.result() for each in waiting]
-            next_request = pool.submit(gateway.predict, n=1)
         with Worker(tmp_path / "w.sock") as second:
-            status, body = next_request.result()
+            second.wait_for("again", 8)
+            second.release("again")
+            answers = [each.result() for each in waiting]
+    figures = gateway.figures()
 
-    assert {status for status, _ in answers} == {503}
-    assert answers[0][1]["error"]["message"].startswith(
-        "The worker of version p/m/v1 ended; it is being restarted."
-    )
-    assert (status, body["worker"]) == (200, second.child.pid)
+    assert {(status, body["worker"]) for status, body in answers} == {(200, second.child.pid)}
+    assert (figures["codes"], figures["retried"], figures["inFlight"]) == ({"200": 8}, 8, 0)
+
+
+def test_a_request_over_which_two_workers_die_is_refused_and_is_not_asked_of_a_third(alone, tmp_path):
+    gateway = alone()
+    gateway.route({"p/m/v1": tmp_path / "w.sock"}, {"p/m": "v1"})
+    with ThreadPoolExecutor(1) as pool:
+        with Worker(tmp_path / "w.sock") as first:
+            waiting = pool.submit(gateway.ask, "POST", PATH, b'{"die": 1}')
+            first.child.wait(10)
+        with Worker(tmp_path / "w.sock") as second:
+            second.child.wait(10)
+        status, headers, body = waiting.result()
+    with Worker(tmp_path / "w.sock"):
+        after = gateway.predict(n=1)[0]
+
+    assert (status, headers["Retry-After"], error(body)["status"]) == (503, "1", "UNAVAILABLE")
+    assert "so did the next one" in error(body)["message"]
+    assert after == 200
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(alone, worker):
@@ -180,7 +196,8 @@ def test_a_client_that_leaves_leaves_nothing_behind(alone, worker):
 
     assert gateway.predict(n=1)[0] == 200
     status = gateway.admin(op="status")
-    assert (status["inFlight"], status["versions"]["p/m/v1"]["requests"]) == (0, 21)
+    assert status["inFlight"] == 0
+    assert gateway.figures()["codes"] == {"200": 1, "499": 20}
     while status["connections"]:
         time.sleep(
             0.01
@@ -246,15 +263,21 @@ def test_the_admin_socket_is_private_and_says_what_is_wrong_with_an_order(alone,
     mode = stat.S_IMODE(Path(gateway.settings["admin_socket"]).stat().st_mode)
     wrong = [
         {"op": "dance"}, {"op": "routes"}, {"op": "routes", "versions": []},
-        {"op": "routes", "versions": {"p/m": "/x"}}, {"op": "routes", "versions": {}, "defaults": {"p": "v"}},
-        {"op": "routes", "versions": {"p/m/v": 3}},
+        {"op": "routes", "versions": {"p/m": {"sockets": []}}}, {"op": "routes", "versions": {"p/m/v": 3}},
+        {"op": "routes", "versions": {}, "models": {"p": {"split": {"v": 100}}}},
+        {"op": "routes", "versions": {}, "models": {"p/m": {"split": {"v": 90}}}},
+        {"op": "routes", "versions": {"p/m/v": {"sockets": "/x"}}},
+        {"op": "routes", "versions": {"p/m/v": {"sockets": ["/x"], "queueLimit": 0}}},
+        {"op": "routes", "versions": {"p/m/v": {"sockets": ["/x"], "logFraction": 2}}},
+        {"op": "routes", "versions": {"p/m/v": {"sockets": ["/x"], "deadlineSeconds": True}}},
+        {"op": "routes", "versions": {}, "foreign": {"m": "m"}}, {"op": "events"}, {"op": "records"},
     ]  # fmt: skip
     answers = [gateway.admin(**order) for order in wrong]
 
     assert mode == 0o600
     assert [answer["ok"] for answer in answers] == [False] * len(wrong)
     assert "PROJECT/MODEL/VERSION" in answers[3]["error"]["message"]
-    assert gateway.admin(op="status")["versions"] == {}
+    assert gateway.admin(op="figures")["versions"] == {}
 
 
 # Start and end.

@@ -1,9 +1,10 @@
 """The frames that gateway and model worker exchange over a Unix socket; apart, because both ends read it.
 
-A message is a header (`"<IIHH"`: length of the body, id, kind, status) and its body. A request carries a kind
-and status 0; its answer carries the same id and kind, an HTTP status number, and JSON. Many requests may be
-under way on one connection; answers come in any order. Standard library only: the worker's end runs in the
-Python of a runtime, which does not contain mlengine.
+A message is a header (`"<IIHH"`: length of the body, id, kind, status) and its body. The status of a request
+is the time it may still take, in units of 10 ms; 0 sets no limit. Its answer carries the same id and kind, an
+HTTP status number, and a body that begins with TIMES: where the time went. Many requests may be under way on
+one connection; answers come in any order. Standard library only: the worker's end runs in the Python of a
+runtime, which does not contain mlengine.
 """
 
 from __future__ import annotations
@@ -12,11 +13,33 @@ import struct
 from typing import NamedTuple
 
 HEADER = struct.Struct("<IIHH")
+TIMES = struct.Struct("<5I")
+"""First bytes of an answer's body: microseconds that the request waited in the worker, that its decoding, the
+model and its encoding took, and how many instances the model call that answered it had."""
 
 PREDICT = 1
 """Body: the JSON of an ml v1 predict request, as the caller sent it."""
 DESCRIBE = 2
 """Body: empty. The answer is the description of the loaded model (see `runtimes/model.py`)."""
+EXPLAIN = 3
+"""Body: the JSON of an ml v1 explain request."""
+TF_SERVING = 4
+"""Body: the JSON of TensorFlow Serving's REST predict request; answered in the same language."""
+INFER = 5
+"""Body: the JSON of an Open Inference v2 request; answered in the same language."""
+CSV = 6
+"""Body: CSV, a row an instance; answered as PREDICT is."""
+JSON_LINES = 7
+"""Body: an instance a line; answered with a prediction a line."""
+ARROW = 8
+"""Body: an Arrow IPC stream; answered with one."""
+CANCEL = 9
+"""Body: empty; the id is that of a request to drop if it still waits. There is no answer."""
+
+TIME_LEFT = 0.01
+"""Seconds in a unit of a request's status."""
+MOST_TIME_LEFT = 0xFFFF * TIME_LEFT
+"""The longest limit that a request can state, in seconds."""
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes. A longer body is skipped while it arrives, and answered with 413."""
@@ -27,9 +50,9 @@ class Frame(NamedTuple):
 
     Attributes:
         id: Chosen by the caller, unique among its unanswered requests on the connection.
-        kind: PREDICT or DESCRIBE.
-        status: 0 in a request, an HTTP status number in an answer.
-        body: JSON bytes; empty where `skipped` is not 0.
+        kind: One of the kinds above.
+        status: The time left in a request, an HTTP status number in an answer.
+        body: What the kind says, in an answer behind TIMES; empty where `skipped` is not 0.
         skipped: Length in bytes of a body that was over LARGEST_BODY and therefore thrown away.
     """
 
@@ -43,6 +66,11 @@ class Frame(NamedTuple):
 def pack(body: bytes, *, id: int, kind: int, status: int = 0) -> bytes:
     """One message as it goes over the wire."""
     return HEADER.pack(len(body), id, kind, status) + body
+
+
+def time_left(seconds: float) -> int:
+    """`seconds` as the status of a request; never 0, which would mean no limit."""
+    return max(1, min(0xFFFF, round(seconds / TIME_LEFT)))
 
 
 class FrameReader:

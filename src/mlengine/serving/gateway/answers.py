@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 
+from mlengine.errors import Problem
+from mlengine.serving.messages import ARROW, INFER, JSON_LINES, TF_SERVING
 from mlengine.web.envelope import refusal
 
-__all__ = ["CLOSED", "JSON", "KEPT", "KEPT_FOR_HTTP10", "TEXT", "head", "reason", "refusal"]
+__all__ = [
+    "CLOSED", "JSON", "KEPT", "KEPT_FOR_HTTP10", "TEXT", "head", "media_type", "reason", "refusal", "spoken",
+]  # fmt: skip
 
 JSON = b"application/json; charset=UTF-8"
 TEXT = b"text/plain; charset=UTF-8"
+# Of answers that are no errors; the other kinds answer in JSON always.
+_MEDIA_TYPES = {JSON_LINES: b"application/x-ndjson", ARROW: b"application/vnd.apache.arrow.stream"}
 
 # What a client is told about the connection: nothing needs saying when HTTP/1.1 keeps it.
 KEPT = b""
@@ -24,18 +31,28 @@ _CURES = {
     503: b"Retry-After: 1\r\n",
 }
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_starts: dict[int, bytes] = {}
+_starts: dict[tuple[int, bytes], bytes] = {}
 
 
-def head(status: int, length: int, *, kind: bytes, date: bytes, connection: bytes) -> bytes:
-    """The head of an answer whose body has `length` bytes of the media type `kind`."""
-    return b"%bContent-Type: %b\r\nContent-Length: %d\r\nDate: %b\r\n%b\r\n" % (
-        _starts.get(status) or _start(status),
-        kind,
-        length,
-        date,
-        connection,
-    )
+def head(
+    status: int, length: int, *, kind: bytes, date: bytes, connection: bytes, extra: bytes = b""
+) -> bytes:
+    """The head of an answer whose body has `length` bytes of type `kind`; `extra` are whole lines."""
+    start = _starts.get((status, kind)) or _start(status, kind)
+    return b"%b%d\r\nDate: %b\r\n%b%b\r\n" % (start, length, date, extra, connection)
+
+
+def media_type(kind: int, status: int) -> bytes:
+    """In what a worker answers a request of this kind."""
+    return _MEDIA_TYPES.get(kind, JSON) if status == 200 else JSON
+
+
+def spoken(kind: int, problem: Problem, code: int | None = None) -> tuple[int, bytes]:
+    """HTTP number and body of `problem`, in the language in which a request of this kind was asked."""
+    status, body = refusal(problem, code)
+    if kind in (TF_SERVING, INFER):
+        body = json.dumps({"error": str(problem)}).encode()
+    return status, body
 
 
 def reason(status: int) -> bytes:
@@ -43,7 +60,12 @@ def reason(status: int) -> bytes:
     return _REASONS.get(status, b"")
 
 
-def _start(status: int) -> bytes:
-    start = b"HTTP/1.1 %d %b\r\n%b" % (status, reason(status), _CURES.get(status, b""))
-    _starts[status] = start
+def _start(status: int, kind: bytes) -> bytes:
+    start = b"HTTP/1.1 %d %b\r\n%bContent-Type: %b\r\nContent-Length: " % (
+        status,
+        reason(status),
+        _CURES.get(status, b""),
+        kind,
+    )
+    _starts[status, kind] = start
     return start

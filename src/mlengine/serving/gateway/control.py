@@ -1,4 +1,4 @@
-"""The control plane as the gateway sees it: a child to keep alive, and orders on the admin socket.
+"""The control plane as the gateway sees it: a child to keep alive. What it orders comes to `admin`.
 
 Apart from `process` so that start and end of the gateway itself can be read without them.
 """
@@ -6,15 +6,10 @@ Apart from `process` so that start and end of the gateway itself can be read wit
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import socket
-from pathlib import Path
-from typing import Any
 
-from mlengine.errors import FailedPrecondition, InvalidArgument, Problem
-from mlengine.serving.gateway.door import Door, say
+from mlengine.serving.gateway.door import say
 from mlengine.serving.gateway.settings import Ports
 
 FIRST_PAUSE = 0.1
@@ -22,8 +17,6 @@ LONGEST_PAUSE = 5.0
 # Who lived so long did not die of its start.
 STEADY_SECONDS = 10.0
 STOP_SECONDS = 10.0
-# A table of some 100,000 versions.
-LONGEST_ORDER = 32 * 1024 * 1024
 
 
 class NeverReady(Exception):
@@ -120,121 +113,6 @@ class ControlPlane:
             pass_fds=(self._tether,),
             start_new_session=True,
         )
-
-
-class AdminSocket:
-    """Where the control plane pushes the routing table and asks for figures, one JSON object a line.
-
-    {"op": "routes", "versions": {"P/M/V": "/path/to/socket"}, "defaults": {"P/M": "V"}}  ->  {"ok": true}
-    {"op": "access", "directory": {…}}  ->  {"ok": true}
-    {"op": "status"}  ->  {"ok": true, "inFlight": …, "answered": …, "connections": …, "versions": {…}}
-    Anything else     ->  {"ok": false, "error": {"code", "message", "status"}}
-    """
-
-    def __init__(self, path: str, door: Door) -> None:
-        self._path = path
-        self._door = door
-        self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
-
-    async def open(self) -> None:
-        """Listen.
-
-        Raises:
-            FailedPrecondition: Another gateway listens there, or the path is too long for a socket.
-        """
-        listener = private_listener(self._path)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LONGEST_ORDER)
-
-    async def close(self) -> None:
-        """Stop listening and remove the socket."""
-        if self._server is not None:
-            self._server.close()
-            for client in self._clients:
-                client.close()
-            Path(self._path).unlink(missing_ok=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.add(writer)
-        try:
-            while line := await reader.readline():
-                writer.write(json.dumps(self._obey(line)).encode() + b"\n")
-                await writer.drain()
-        except (ValueError, ConnectionError):
-            pass  # Longer than LONGEST_ORDER, or the other side is gone: there is nobody to tell.
-        finally:
-            self._clients.discard(writer)
-            writer.close()
-
-    def _obey(self, line: bytes) -> dict[str, Any]:
-        try:
-            try:
-                order = json.loads(line)
-            except ValueError as error:
-                raise InvalidArgument(f"The order is not JSON: {error}.") from error
-            match order:
-                case {"op": "routes", "versions": versions}:
-                    self._door.routes.apply(versions, order.get("defaults", {}))
-                    return {"ok": True}
-                case {"op": "access", "directory": directory}:
-                    known = self._door.admission.use(directory)
-                    self._door.routes.rename({number: project for project, number in known.items()})
-                    return {"ok": True}
-                case {"op": "status"}:
-                    return {"ok": True} | self._status()
-                case _:
-                    raise InvalidArgument(
-                        "The order is none of 'routes' (with 'versions'), 'access' (with 'directory') and "
-                        "'status'."
-                    )
-        except Problem as problem:
-            return {"ok": False, "error": {"code": 400, "message": str(problem), "status": problem.status}}
-
-    def _status(self) -> dict[str, Any]:
-        return {
-            "inFlight": self._door.routes.in_flight(),
-            "answered": self._door.answered,
-            "connections": len(self._door.connections),
-            "versions": self._door.routes.status(),
-        }
-
-
-def private_listener(path: str) -> socket.socket:
-    """A Unix socket bound at `path` for this user only. One left there by a dead process is replaced.
-
-    Raises:
-        FailedPrecondition: Somebody listens there, or the path cannot hold a socket.
-    """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(path)
-            except FileNotFoundError:
-                pass
-            except ConnectionRefusedError:
-                Path(path).unlink(missing_ok=True)
-            else:
-                raise FailedPrecondition(
-                    f"Another server runs on this data directory: it listens on {path}.",
-                    hint="Stop it with 'mlengine server stop', or name another --data-dir.",
-                )
-        # Born private: between bind and chmod anybody could connect.
-        before = os.umask(0o177)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
-    except OSError as error:
-        listener.close()
-        raise FailedPrecondition(
-            f"No socket can be made at {path}: {error}.",
-            hint="A path of up to 100 characters in an existing folder of yours is needed; see --data-dir.",
-        ) from error
-    except FailedPrecondition:
-        listener.close()
-        raise
-    return listener
 
 
 def _manner(code: int) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Protocol
 
 from mlengine.access.domain import JobTokens
 from mlengine.serving.gateway.admission import Admission
+from mlengine.serving.gateway.known import KnownHeads
 from mlengine.serving.gateway.routes import RoutingTable
 from mlengine.serving.gateway.settings import GatewaySettings
 from mlengine.serving.gateway.upstream import ControlPool
@@ -47,11 +48,13 @@ class Entrance:
         scheme: "http" or "https".
         hosts: The names under which it is answered there.
         proxy: Whether ways to other hosts may be asked for there.
+        known: Heads of predictions that came in there.
     """
 
     scheme: bytes
     hosts: HostRule
     proxy: bool = False
+    known: KnownHeads = field(default_factory=KnownHeads, compare=False)
 
 
 class Door:
@@ -62,7 +65,7 @@ class Door:
     ) -> None:
         """`tls`: what TLS connections are made with; None where there are none."""
         self.settings = settings
-        self.routes = RoutingTable(settings)
+        self.routes = RoutingTable()
         self.control = ControlPool(settings.control_socket, settings.control_seconds)
         self.tls = tls
         self.tokens = JobTokens(settings.job_secret) if settings.job_secret else None

@@ -1,84 +1,40 @@
 """The client's side: one connection, its requests in order, their answers in the same order.
 
-Own protocol class on httptools, because a prediction's way must cost microseconds. What is done with a
-request is the business of `reception`, what its answer takes that of the turns; here is only HTTP.
+Own protocol class, because a prediction's way must cost microseconds. Bytes become requests in `reading`;
+what is done with one is the business of `reception`, what its answer takes that of the turns.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import traceback
 from collections import deque
 from typing import cast
 
-import httptools
-
-from mlengine.errors import Internal, InvalidArgument, Problem
+from mlengine.errors import InvalidArgument, Problem
 from mlengine.serving.gateway import answers
-from mlengine.serving.gateway.connect import Connect
 from mlengine.serving.gateway.door import Door, Entrance
-from mlengine.serving.gateway.reception import receive
+from mlengine.serving.gateway.reading import MOST_TURNS, RequestReading
 from mlengine.serving.gateway.turns import Turn, ready
-from mlengine.web.heads import (
-    LARGEST_HEAD,
-    Request,
-    head_too_large,
-    says_close,
-    understand,
-    without_upgrade,
-)
 
-# Requests read ahead on one connection; with more, reading waits for answers.
-MOST_TURNS = 64
 LINGER_SECONDS = 2.0
 SMALL = 64 * 1024
 
 
-class ClientConnection(asyncio.Protocol):
-    """One client. Also the callbacks (`on_…`) of its parser."""
+class ClientConnection(RequestReading):
+    """One client."""
 
     def __init__(self, door: Door, entrance: Entrance, *, ahead: bytes = b"") -> None:
         """`ahead`: what somebody else has read of the connection."""
+        super().__init__()
         self._ahead = ahead
         self.door = door
         self.entrance = entrance
         self.closed = False
-        self.choked = False
         self.client_address = b"unknown"
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._turns: deque[Turn] = deque()
-        # The turn whose body is being read.
-        self._receiving: Turn | None = None
-        # No request after those in `_turns` is answered any more.
-        self._last = False
-        # The client does not know yet that nobody will read what it sends from here on.
-        self._more_may_come = False
         self._lingering = False
-        # Another protocol is to get this connection, so what comes next is not for us.
-        self._held = False
         self._reading = True
-        self._heard = self._loop.time()
         self._choked_since = 0.0
-        self._served = False
-        self._in_head = False
-        self._heads = 0
-        self._piece = 0
-        self._head_began = 0.0
-        # Of the piece in which the head began, and of those that came whole since.
-        self._head_start = 0
-        self._head_size = 0
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        # What is left of a body whose end our parser does not see (`Transfer-Encoding: identity`).
-        self._left: int | None = None
-        self._new_parser()
-
-    def _new_parser(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
-        # Both lengths in one request: llhttp then lets chunked win, and we close after the answer.
-        self._parser.set_dangerous_leniencies(lenient_chunked_length=True)
 
     # From the event loop.
 
@@ -104,38 +60,6 @@ class ClientConnection(asyncio.Protocol):
             turn.gone()
         self.door.closed(self)
 
-    def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
-        if not self._turns and self._between() and self._handed_over(data):
-            return
-        self._piece = len(data)
-        heads = self._heads
-        while data and not (self._lingering or (self._last and self._receiving is None)):
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                if self._held and isinstance(self._turns[-1], Connect):
-                    self._turns[-1].early = data[upgrade.args[0] :]
-                if self._parser.get_method() == b"CONNECT":
-                    break
-                # The parser takes the body for another protocol. We speak none, which the client learns by
-                # an ordinary answer, so the request is read again as if it had not offered one.
-                head = without_upgrade(self._parser, self._target, self._headers)
-                data = head + data[upgrade.args[0] :]
-                self._new_parser()
-                continue
-            except httptools.HttpParserCallbackError as error:
-                traceback.print_exception(error.__context__ or error, file=sys.stderr)
-                self._break_off(Internal("The gateway failed at this request; its output has the traceback."))
-            except httptools.HttpParserError as error:
-                self._break_off(InvalidArgument(f"The request is not HTTP/1.1: {error}."))
-            break
-        if self._in_head and self._heads == heads:
-            self._head_size += self._piece
-            if self._head_size > LARGEST_HEAD:
-                self._break_off(head_too_large(), 431)
-        self.steer()
-
     def pause_writing(self) -> None:
         self.choked = True
         self._choked_since = self._loop.time()
@@ -148,66 +72,13 @@ class ClientConnection(asyncio.Protocol):
             self._turns[0].relieve()
         self.steer()
 
-    # From the parser.
-
-    def on_message_begin(self) -> None:
-        self._in_head = True
-        self._heads += 1
-        self._head_began = self._heard
-        self._head_size = 0
-        self._head_start = self._piece
-        self._target = b""
-        self._headers = []
-
-    def on_url(self, piece: bytes) -> None:
-        self._target += piece
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # Afterwards they are trailers, which a proxy may leave out.
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        if self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT":
-            return
-        self._in_head = False
-        if self._last:
-            return
-        turn = self._turn_for_head()
-        if turn.close:
-            self._last = True
-            self._more_may_come = not says_close(self._headers)
-        self._served = True
-        self._receiving = turn
-        self._turns.append(turn)
-        if self._turns[0] is turn:
-            self._advance()
-        if self._left == 0:
-            self.on_message_complete()
-
-    def on_body(self, chunk: bytes) -> None:
-        turn = self._receiving
-        if turn is None:
-            return
-        if self._left is None:
-            turn.body(chunk)
-            return
-        chunk = chunk[: self._left]
-        self._left -= len(chunk)
-        turn.body(chunk)
-        if not self._left:
-            self.on_message_complete()
-
-    def on_message_complete(self) -> None:
-        turn, self._receiving = self._receiving, None
-        self._left = None
-        if turn is not None:
-            turn.end()
-
     # From the turns.
 
-    def settle(self, turn: Turn, status: int, body: bytes, kind: bytes = answers.JSON) -> None:
+    def settle(
+        self, turn: Turn, status: int, body: bytes, kind: bytes = answers.JSON, extra: bytes = b""
+    ) -> None:
         """The answer of `turn` is known; it is written when those before it are."""
-        turn.answer = (status, body, kind)
+        turn.answer = (status, body, kind, extra)
         if self._turns and self._turns[0] is turn:
             self._advance()
 
@@ -268,10 +139,6 @@ class ClientConnection(asyncio.Protocol):
             self.door.closed(self)
         return transport
 
-    def _between(self) -> bool:
-        """Whether what comes now begins a request."""
-        return not (self._in_head or self._last or self._held or self._lingering) and self._receiving is None
-
     def _handed_over(self, data: bytes) -> bool:
         """Whether another process serves this connection from now on."""
         bulk, transport = self.door.bulk, self._transport
@@ -323,21 +190,6 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._end()
 
-    # A request's head.
-
-    def _turn_for_head(self) -> Turn:
-        request = understand(
-            self._parser,
-            self._target,
-            self._headers,
-            arrived=self._head_start + self._head_size + self._piece,
-        )
-        if not isinstance(request, Request):
-            return ready(self, *request, close=True, head_only=self._parser.get_method() == b"HEAD")
-        if request.by_length_only:
-            self._left = request.length or 0
-        return receive(self, request)
-
     # Writing.
 
     def _advance(self) -> None:
@@ -348,9 +200,10 @@ class ClientConnection(asyncio.Protocol):
             if turn.answer is None:
                 turn.begin()
                 return
-            status, body, kind = turn.answer
+            status, body, kind, extra = turn.answer
+            connection = self.persistence(turn) if turn.close or turn.http10 else answers.KEPT
             head = answers.head(
-                status, len(body), kind=kind, date=self.door.date, connection=self.persistence(turn)
+                status, len(body), kind=kind, date=self.door.date, connection=connection, extra=extra
             )
             if turn.head_only:
                 self.write(head)

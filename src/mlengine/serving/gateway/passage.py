@@ -58,7 +58,7 @@ class Passage(Turn):
     def begin(self) -> None:
         self.connection.door.control.attach(self)
 
-    def body(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         if self._done:
             return
         pieces = (b"%x\r\n" % len(chunk), chunk, b"\r\n") if self._chunked else (chunk,)

@@ -1,4 +1,4 @@
-"""Connections to model workers: one per version, many requests in flight, a bound on how many.
+"""The workers of one version and its requests: how many may wait, who gets them, what if one dies.
 
 Apart from `routes` so that what happens to a request (held, sent, answered, late) is told without paths.
 """
@@ -6,321 +6,370 @@ Apart from `routes` so that what happens to a request (held, sent, answered, lat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING
 
-from mlengine.errors import DeadlineExceeded, Internal, Problem, Unavailable
+from mlengine.errors import DeadlineExceeded, NotFound, Problem, ResourceExhausted, Unavailable
 from mlengine.serving.gateway import answers
-from mlengine.serving.gateway.settings import GatewaySettings
-from mlengine.serving.messages import HEADER, LARGEST_BODY, PREDICT, FrameReader, pack
+from mlengine.serving.gateway.chances import RECORD, Chances
+from mlengine.serving.gateway.figures import LEFT, Figures
+from mlengine.serving.gateway.node import Asked, Node
+from mlengine.serving.messages import MOST_TIME_LEFT, time_left
 
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 1.0
-# Up to here copying a body behind its header is cheaper than handing two pieces to the kernel.
-SMALL = 64 * 1024
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-class Asker(Protocol):
-    """Whoever waits for a prediction."""
-
-    def answered(self, status: int, body: bytes) -> None:
-        """Take the one answer: an HTTP number and JSON, from the worker or in its stead."""
+    from mlengine.serving.gateway.events import Events
+    from mlengine.serving.gateway.records import Records
 
 
-@dataclass(slots=True)
-class Counters:
-    """What a version did since its route was first applied; `seconds` add up the time its answers took."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a version is served.
 
-    requests: int = 0
-    errors: int = 0
-    refused: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Waiting:
-    until: float
-    asker: Asker
-    size: int
-    # Empty once it was sent: the worker has it, and we need not keep it too.
-    body: bytes
-
-
-class WorkerLink:
-    """The way to the worker of one version. It connects by itself, and again whenever the worker ends.
-
-    Every request taken is answered exactly once: by the worker, or here with 503 (no worker, worker ended)
-    or 504 (too late).
+    Attributes:
+        sockets: Of its workers; none while it sleeps.
+        nodes: How many workers it should have.
+        queue_limit: Requests that it may have waiting or being computed.
+        queue_bytes: The same in bytes of their bodies.
+        deadline_seconds: How long workers may take over one request.
+        wake_seconds: How long a request waits for a worker to come up.
+        log_fraction: Of its requests, how many are recorded with their answers.
     """
 
-    def __init__(self, version: str, path: str, settings: GatewaySettings, counters: Counters) -> None:
+    sockets: tuple[str, ...]
+    nodes: int
+    queue_limit: int
+    queue_bytes: int
+    deadline_seconds: float
+    wake_seconds: float
+    log_fraction: float
+
+
+class VersionPool:
+    """All workers of one version, and the requests that are not answered yet.
+
+    Every request taken is answered exactly once: by a worker, or here with 503 (none came up, or a second one
+    ended over it), 504 (too late) or 404 (the version was deleted); or it is cancelled.
+
+    Attributes:
+        version: PROJECT/MODEL/VERSION.
+        figures: What it did.
+        label: The line of an answer's head that names the version.
+        used: When the last request came, by `time.perf_counter`; 0 before the first.
+        waiting: Requests taken and not yet answered.
+    """
+
+    figures: Figures
+    waiting: int
+
+    def __init__(
+        self, version: str, terms: Terms, *, figures: Figures, events: Events, records: Records
+    ) -> None:
         self.version = version
-        self.path = path
-        self.counters = counters
-        self._settings = settings
-        self._loop = asyncio.get_running_loop()
-        self._wire: _Wire | None = None
-        # All entries of a dict get the same time, so each is in the order in which it runs out.
-        self._held: dict[int, _Waiting] = {}
-        self._sent: dict[int, _Waiting] = {}
+        self.figures = figures
+        self.label = b"x-mlengine-version: %b\r\n" % version.rpartition("/")[2].encode("ascii", "replace")
+        self.used = 0.0
+        self.waiting = 0
         self._bytes = 0
-        self._last_id = 0
-        self._leaving = False
+        self._events = events
+        self._records = records
+        self._loop = asyncio.get_running_loop()
+        self._nodes: dict[str, Node] = {}
+        # Those that a newer order no longer names, and that still have to answer.
+        self._former: set[Node] = set()
+        # Those that take requests.
+        self._open: list[Node] = []
+        # For whom no worker was free, and how long each waits for one at most.
+        self._held: dict[Asked, float] = {}
+        self._deleted = False
         self._timer: asyncio.TimerHandle | None = None
-        self._wanted = asyncio.Event()
-        self._task = self._loop.create_task(self._stay_connected())
+        self._recording = Chances(RECORD)
+        self.apply(terms)
 
-    @property
-    def connected(self) -> bool:
-        """Whether the worker takes requests now."""
-        return self._wire is not None
+    def apply(self, terms: Terms) -> None:
+        """Serve by these terms from now on. Sockets that were there keep their connections."""
+        self._terms = terms
+        self._most_waiting = terms.queue_limit
+        self._most_bytes = terms.queue_bytes
+        self._deadline = terms.deadline_seconds
+        # What the protocol cannot state, only we watch over.
+        self._time_left = time_left(self._deadline) if self._deadline <= MOST_TIME_LEFT else 0
+        self._log_fraction = terms.log_fraction
+        self._refusals: dict[int, tuple[int, bytes]] = {}
+        for path in [path for path in self._nodes if path not in terms.sockets]:
+            self._dismiss(self._nodes.pop(path))
+        for path in terms.sockets:
+            if path not in self._nodes:
+                self._nodes[path] = Node(self, path)
+        self._tell_wanted()
 
-    @property
-    def held(self) -> int:
-        """Requests that wait for a worker to connect."""
-        return len(self._held)
-
-    @property
-    def in_flight(self) -> int:
-        """Requests taken and not yet answered."""
-        return len(self._held) + len(self._sent)
+    # For those who ask.
 
     @property
     def full(self) -> bool:
         """Whether one more request would be refused."""
-        waiting = len(self._held) + len(self._sent)
-        return waiting >= self._settings.queue_limit or self._bytes >= self._settings.queue_bytes
+        return self.waiting >= self._most_waiting or self._bytes >= self._most_bytes
 
-    def ask(self, body: bytes, asker: Asker) -> bool:
-        """Take a request and answer `asker` once, later; False, and nothing taken, when the queue is full."""
-        if self.full:
+    @property
+    def half_full(self) -> bool:
+        """Whether what can be done without should be."""
+        return 2 * self.waiting >= self._most_waiting or 2 * self._bytes >= self._most_bytes
+
+    def ask(self, asked: Asked) -> bool:
+        """Take a request and answer it once, later; False, and nothing taken, when the queue is full."""
+        if self.waiting >= self._most_waiting or self._bytes >= self._most_bytes:
+            self.figures.ended(429)
             return False
-        self.counters.requests += 1
-        self._bytes += len(body)
-        request_id = self._next_id()
-        if self._wire is not None:
-            self._send(self._wire, request_id, body, asker)
+        self.waiting += 1
+        self._bytes += len(asked.body)
+        asked.began = self.used = time.perf_counter()
+        node = self._free()
+        if node is None:
+            self._hold(asked)
         else:
-            if not self._held:
-                self._wanted.set()
-            until = self._loop.time() + self._settings.wake_seconds
-            self._held[request_id] = _Waiting(until, asker, len(body), body)
-        if self._timer is None:
-            self._set_timer()
+            asked.until = self._loop.time() + self._deadline
+            node.send(asked, self._time_left)
+            if self._timer is None:
+                self._set_timer()
         return True
 
+    def cancel(self, asked: Asked) -> None:
+        """Nobody waits for `asked` any more. Nothing happens where it is answered already."""
+        if self._held.pop(asked, None) is not None:
+            self._settle_wanted()
+        elif asked.node is not None and asked.node.sent.get(asked.id) is asked:
+            asked.node.cancel(asked)
+        else:
+            return
+        self._done(asked)
+        self.figures.ended(LEFT)
+
+    # For who looks on.
+
+    @property
+    def held(self) -> int:
+        """Requests that wait for a worker to be free or to come up."""
+        return len(self._held)
+
+    @property
+    def connected(self) -> int:
+        """Workers that take requests."""
+        return len(self._open)
+
+    @property
+    def wanted_nodes(self) -> int:
+        """Workers it should have."""
+        return self._terms.nodes
+
+    def overloaded(self, kind: int) -> tuple[int, bytes]:
+        """The answer to a request of this kind that is refused because others fill the queue."""
+        # Made once: with more requests than can be served, it is the most frequent answer.
+        refusal = self._refusals.get(kind)
+        if refusal is None:
+            problem = ResourceExhausted(
+                f"As many requests wait for version {self.version} as may: {self._most_waiting}, or "
+                f"{self._most_bytes} bytes.",
+                hint="Send the request again after the time in the Retry-After header.",
+            )
+            refusal = self._refusals[kind] = answers.spoken(kind, problem)
+        return refusal
+
+    # Ending.
+
     def leave(self) -> None:
-        """Let what is in flight end, then close. For a route that is gone."""
-        self._leaving = True
-        self._close_if_done()
+        """Let what workers have end, then close. For a version that is gone."""
+        self._deleted = True
+        gone = NotFound(f"Version {self.version} was deleted while the request waited.")
+        for held in self._take_held():
+            self._fail(held, gone)
+        for node in list(self._nodes.values()):
+            self._dismiss(node)
+        self._nodes.clear()
 
     def close(self) -> None:
         """End at once; what still waits is answered 503."""
-        self._leaving = True
-        self._answer_all(Unavailable("The server is stopping.", hint="Send the request again in a moment."))
+        stopping = Unavailable("The server is stopping.", hint="Send the request again in a moment.")
+        nodes = {*self._nodes.values(), *self._former}
+        waiting = self._take_held() + [asked for node in nodes for asked in node.sent.values()]
+        for node in nodes:
+            node.sent.clear()
+            node.close()
+        self._deleted = True
+        self._nodes.clear()
+        self._former.clear()
+        self._open.clear()
+        self._stop_timer()
+        for asked in waiting:
+            self._fail(asked, stopping)
 
-    # From the wire.
+    # From the nodes.
 
-    def received(self, request_id: int, status: int, body: bytes) -> None:
-        """The worker's answer to `request_id`."""
-        sent = self._sent.pop(request_id, None)
-        if sent is None:
-            return  # Its deadline has passed; the caller has been told.
-        self._bytes -= sent.size
-        counters = self.counters
-        counters.seconds += self._loop.time() - sent.until + self._settings.deadline_seconds
-        if status >= 500:
-            counters.errors += 1
-        sent.asker.answered(status, body)
-        if self._leaving:
-            self._close_if_done()
-
-    def lost(self, wire: _Wire) -> None:
-        """The worker has ended, or closed the connection."""
-        if self._wire is not wire:
-            return
-        self._wire = None
-        waiting = list(self._sent.values())
-        self._sent.clear()
+    def freed(self, node: Node) -> None:
+        """A worker has connected, or takes more again: send what was held."""
+        if node not in self._open:
+            self._open.append(node)
+        while self._held and (free := self._free()) is not None:
+            asked = next(iter(self._held))
+            del self._held[asked]
+            self._send(asked, free)
+        self._settle_wanted()
         self._set_timer()
-        problem = Unavailable(
-            f"The worker of version {self.version} ended; it is being restarted.",
-            hint="Send the request again in a moment.",
-        )
-        for sent in waiting:
-            self._bytes -= sent.size
-            self._fail(sent.asker, problem)
-        if self._leaving:
-            self._close_if_done()
 
-    # Connecting.
-
-    async def _stay_connected(self) -> None:
-        pause = FIRST_PAUSE
-        while True:
-            began = self._loop.time()
-            wire = _Wire(self)
-            try:
-                await self._loop.create_unix_connection(_same(wire), self.path)
-            except OSError:
-                pass
+    def lost(self, node: Node, unanswered: list[Asked]) -> None:
+        """A worker has ended over these requests. Asking again does no harm: a prediction changes nothing."""
+        if node in self._open:
+            self._open.remove(node)
+        self._former.discard(node)
+        # A second death may well be the request's own doing.
+        doomed = [asked for asked in unanswered if asked.retried]
+        for asked in unanswered:
+            if asked.retried:
+                continue
+            asked.retried = True
+            asked.node = None
+            self.figures.retried += 1
+            other = self._free()
+            if other is not None:
+                self._send(asked, other)
+            elif not self._deleted:
+                self._hold(asked)
             else:
-                self._connected(wire)
-                await wire.ended.wait()
-                if self._loop.time() - began > LONGEST_PAUSE:
-                    pause = FIRST_PAUSE
-            await self._rest(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-    def _connected(self, wire: _Wire) -> None:
-        if wire.ended.is_set():
-            return
-        self._wire = wire
-        held = list(self._held.items())
-        self._held.clear()
-        for request_id, entry in held:
-            self._send(wire, request_id, entry.body, entry.asker)
+                doomed.append(asked)
+        ended = Unavailable(
+            f"The worker of version {self.version} ended over this request"
+            f"{' and so did the next one' if doomed and doomed[0].retried else ''}; it is being restarted.",
+            hint="Send the request again in a moment; the version's log tells why the worker ended.",
+        )
+        for asked in doomed:
+            self._fail(asked, ended)
         self._set_timer()
 
-    async def _rest(self, pause: float) -> None:
-        """Wait before the next try: shortly while somebody waits, and not at all for the first who comes."""
-        self._wanted.clear()
-        try:
-            async with asyncio.timeout(FIRST_PAUSE if self._held else pause):
-                await self._wanted.wait()
-        except TimeoutError:
-            pass
+    def gone(self, node: Node) -> None:
+        """A worker that had to leave has."""
+        self._former.discard(node)
 
-    def _send(self, wire: _Wire, request_id: int, body: bytes, asker: Asker) -> None:
-        until = self._loop.time() + self._settings.deadline_seconds
-        self._sent[request_id] = _Waiting(until, asker, len(body), b"")
-        wire.send(request_id, body)
+    def answered(
+        self, asked: Asked, status: int, body: bytes, decode: int, model: int, encode: int, instances: int
+    ) -> None:
+        """A worker's answer; times in microseconds."""
+        self.waiting -= 1
+        self._bytes -= len(asked.body)
+        total = time.perf_counter() - asked.began
+        queue = total - (decode + model + encode) * 1e-6
+        if queue < 0.0:
+            queue = 0.0
+        self.figures.answered(status, total=total, queue=queue, model=model * 1e-6, instances=instances)
+        if self._log_fraction and self._recording.next() < self._log_fraction:
+            self._records.add(self.version, asked.kind, asked.body, body)
+        asked.body = b""
+        timing = b"Server-Timing: queue;dur=%.3f, decode;dur=%.3f, model;dur=%.3f, encode;dur=%.3f\r\n" % (
+            queue * 1e3, decode * 1e-3, model * 1e-3, encode * 1e-3,
+        )  # fmt: skip
+        asked.answered(status, body, timing)
 
-    def _next_id(self) -> int:
-        while True:
-            self._last_id = (self._last_id + 1) & 0xFFFFFFFF
-            if self._last_id not in self._sent and self._last_id not in self._held:
-                return self._last_id
+    # Moving requests.
+
+    def _free(self) -> Node | None:
+        """The least busy worker that takes requests."""
+        best, least = None, 0
+        for node in self._open:
+            # One that hangs would else look like the least busy as soon as its requests have run out of time.
+            busy = len(node.sent) + node.late
+            if not node.choked and (best is None or busy < least):
+                best, least = node, busy
+        return best
+
+    def _send(self, asked: Asked, node: Node) -> None:
+        now = self._loop.time()
+        if not asked.until:
+            asked.until = now + self._deadline
+        left = asked.until - now
+        node.send(asked, time_left(left) if left <= MOST_TIME_LEFT else 0)
+
+    def _hold(self, asked: Asked) -> None:
+        now = self._loop.time()
+        until = now + (self._deadline if self._open else self._terms.wake_seconds)
+        self._held[asked] = until = min(until, asked.until) if asked.until else until
+        for node in self._nodes.values():
+            node.hurry()
+        self._tell_wanted()
+        if self._timer is None or until < self._timer.when():
+            self._set_timer()
+
+    def _dismiss(self, node: Node) -> None:
+        if node in self._open:
+            self._open.remove(node)
+        self._former.add(node)
+        node.leave()
+
+    def _tell_wanted(self) -> None:
+        if self._held and not self._nodes:
+            self._events.wanted(self.version)
+        else:
+            self._events.settled(self.version)
+
+    def _settle_wanted(self) -> None:
+        if not self._held:
+            self._events.settled(self.version)
+
+    def _take_held(self) -> list[Asked]:
+        held = list(self._held)
+        self._held.clear()
+        self._events.settled(self.version)
+        return held
+
+    def _done(self, asked: Asked) -> None:
+        self.waiting -= 1
+        self._bytes -= len(asked.body)
+        asked.body = b""
+
+    def _fail(self, asked: Asked, problem: Problem) -> None:
+        self._done(asked)
+        status, body = answers.spoken(asked.kind, problem)
+        self.figures.ended(status)
+        asked.answered(status, body, b"")
 
     # Running out of time.
 
+    def _waiting_nodes(self) -> Iterable[Node]:
+        return (*self._nodes.values(), *self._former)
+
     def _set_timer(self) -> None:
+        self._stop_timer()
+        firsts = [asked.until for node in self._waiting_nodes() for asked in node.sent.values()]
+        if self._held or firsts:
+            self._timer = self._loop.call_at(min((*self._held.values(), *firsts)), self._expire)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        firsts = [next(iter(entries.values())).until for entries in (self._held, self._sent) if entries]
-        if firsts:
-            self._timer = self._loop.call_at(min(firsts), self._expire)
 
     def _expire(self) -> None:
         self._timer = None
         now = self._loop.time()
-        for held in _take_late(self._held, now):
-            self._bytes -= held.size
-            self._fail(held.asker, self._no_worker())
-        for sent in _take_late(self._sent, now):
-            self._bytes -= sent.size
-            self._fail(sent.asker, self._too_late())
+        for asked in [asked for asked, until in self._held.items() if until <= now]:
+            del self._held[asked]
+            self._fail(asked, self._too_late() if self._open or asked.until else self._no_worker())
+        self._settle_wanted()
+        for node in self._waiting_nodes():
+            for asked in [asked for asked in node.sent.values() if asked.until <= now]:
+                node.late += 1
+                node.cancel(asked)
+                self._fail(asked, self._too_late())
         self._set_timer()
-        if self._leaving:
-            self._close_if_done()
 
     def _no_worker(self) -> Problem:
         return Unavailable(
             f"Version {self.version} has no running worker: none came up within "
-            f"{self._settings.wake_seconds:g} s.",
+            f"{self._terms.wake_seconds:g} s.",
             hint="Send the request again in a moment; the version's log tells why its worker does not start.",
         )
 
     def _too_late(self) -> Problem:
         return DeadlineExceeded(
-            f"Version {self.version} did not answer within {self._settings.deadline_seconds:g} s.",
+            f"Version {self.version} did not answer within {self._deadline:g} s.",
             hint="Send fewer instances in a request, or look into the version's log.",
         )
-
-    # Ending.
-
-    def _fail(self, asker: Asker, problem: Problem) -> None:
-        self.counters.errors += 1
-        asker.answered(*answers.refusal(problem))
-
-    def _close_if_done(self) -> None:
-        if not self._held and not self._sent:
-            self._shut()
-
-    def _answer_all(self, problem: Problem) -> None:
-        waiting = [*self._held.values(), *self._sent.values()]
-        self._held.clear()
-        self._sent.clear()
-        self._bytes = 0
-        for entry in waiting:
-            self._fail(entry.asker, problem)
-        self._shut()
-
-    def _shut(self) -> None:
-        self._task.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
-
-
-class _Wire(asyncio.Protocol):
-    """One connection to a worker: frames out, frames in."""
-
-    def __init__(self, link: WorkerLink) -> None:
-        self.ended = asyncio.Event()
-        self._link = link
-        self._frames = FrameReader()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not declared to be one.
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._transport = None
-        self.ended.set()
-        self._link.lost(self)
-
-    def send(self, request_id: int, body: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return  # `lost` is on its way and answers whoever waits.
-        if len(body) <= SMALL:
-            self._transport.write(pack(body, id=request_id, kind=PREDICT))
-        else:
-            self._transport.writelines((HEADER.pack(len(body), request_id, PREDICT, 0), body))
-
-    def data_received(self, data: bytes) -> None:
-        for frame in self._frames.feed(data):
-            if frame.skipped:
-                self._link.received(frame.id, *answers.refusal(_too_long(frame.skipped)))
-            else:
-                self._link.received(frame.id, frame.status, frame.body)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-
-def _same(wire: _Wire) -> Callable[[], _Wire]:
-    return lambda: wire
-
-
-def _too_long(size: int) -> Problem:
-    return Internal(
-        f"The prediction has {size} bytes; the server passes on at most {LARGEST_BODY}.",
-        hint="Send fewer instances in a request.",
-    )
-
-
-def _take_late(entries: dict[int, _Waiting], now: float) -> list[_Waiting]:
-    """Remove and return those of `entries` whose time is over; the first entries run out first."""
-    late = []
-    for request_id, entry in entries.items():
-        if entry.until > now:
-            break
-        late.append(request_id)
-    return [entries.pop(request_id) for request_id in late]

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mlengine.errors import FailedPrecondition, InvalidArgument
+from mlengine.serving.gateway.admin import AdminSocket
 from mlengine.serving.gateway.connect import FAREWELL_SECONDS, HANDSHAKE_SECONDS
-from mlengine.serving.gateway.control import AdminSocket, ControlPlane, NeverReady
+from mlengine.serving.gateway.control import ControlPlane, NeverReady
 from mlengine.serving.gateway.door import Door, say
 from mlengine.serving.gateway.handover import Bulk
 from mlengine.serving.gateway.http import ClientConnection

@@ -1,152 +1,184 @@
-"""Which version a path means, and which worker serves it: the table the control plane pushes, whole.
+"""Which versions are served and which of them a path means: the table that the control plane pushes, whole.
 
-Apart from `pool` so that paths and names are read in one place and requests are followed in another.
+Apart from `pool` so that names are read in one place and requests are followed in another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import unquote
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from mlengine.errors import InvalidArgument
-from mlengine.serving.gateway.pool import Counters, WorkerLink
-from mlengine.serving.gateway.settings import GatewaySettings
+from mlengine.serving.gateway.events import Events
+from mlengine.serving.gateway.figures import INSTANCES, SECONDS, Figures
+from mlengine.serving.gateway.orders import RoutesOrder
+from mlengine.serving.gateway.paths import read, spellings
+from mlengine.serving.gateway.pool import VersionPool
+from mlengine.serving.gateway.records import Records
+from mlengine.serving.gateway.traffic import Traffic
+from mlengine.serving.messages import EXPLAIN, PREDICT
 
-_PREFIX = "/v1/projects/"
-_VERB = ":predict"
-# Query parameters that change nothing about a prediction. With others, the control plane tells what is wrong.
-_IDLE = frozenset(
-    {
-        "access_token",
-        "alt=",
-        "alt=json",
-        "callback=",
-        "fields=",
-        "key",
-        "oauth_token",
-        "prettyPrint",
-        "quotaUser",
-        "uploadType",
-        "upload_protocol",
-    }
-)
 # Targets differ by their query strings too, so what is remembered about them needs a bound.
 _MOST_REMEMBERED = 4096
+# Versions that are gone keep their figures for a name that comes back, up to so many.
+_MOST_FIGURES = 10_000
+_OWN = (PREDICT, EXPLAIN)
+
+
+class Route:
+    """What a request's target means.
+
+    Attributes:
+        kind: In which language it asks, and what; see `serving.messages`.
+        model: PROJECT/MODEL.
+        resource: The model as access policies name it.
+    """
+
+    __slots__ = ("_table", "_traffic", "_version", "kind", "model", "resource")
+
+    def __init__(self, table: RoutingTable, kind: int, model: str, version: str) -> None:
+        """`version`: PROJECT/MODEL/VERSION; empty for whichever the traffic goes to."""
+        self.kind = kind
+        self.model = model
+        self.resource = "projects/{}/models/{}".format(*model.split("/"))
+        self._table = table
+        self._version = version
+        self._traffic = None if version else table.traffic[model]
+
+    @property
+    def full(self) -> VersionPool | None:
+        """The version whose queue is full, where a request would be refused whatever happens."""
+        if self._traffic is None:
+            pool = self._table.pools.get(self._version)
+            return pool if pool is not None and pool.full else None
+        return self._traffic.pick() if self._traffic.full else None
+
+    def pick(self) -> VersionPool | None:
+        """Who answers a request that is complete now; None where its version is gone."""
+        if self._traffic is None:
+            return self._table.pools.get(self._version)
+        return self._traffic.pick()
+
+    @property
+    def shadows(self) -> Traffic | None:
+        """Where copies of its requests go; None for nowhere."""
+        traffic = self._traffic
+        return traffic if traffic is not None and traffic.shadowed else None
 
 
 class RoutingTable:
-    """The versions that have workers, and the default version of each model."""
+    """The versions that are served, and where each model's traffic goes."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._settings = settings
-        self._links: dict[str, WorkerLink] = {}
-        self._defaults: dict[str, str] = {}
+    def __init__(self) -> None:
+        self.pools: dict[str, VersionPool] = {}
+        self.traffic: dict[str, Traffic] = {}
+        self.events = Events()
+        self.records = Records()
+        self._epoch = uuid.uuid4().hex
+        self._figures: dict[str, Figures] = {}
         self._numbers: dict[str, str] = {}
-        self._leaving: list[WorkerLink] = []
-        self._remembered: dict[bytes, WorkerLink] = {}
+        self._foreign: Mapping[str, str] = {}
+        self._leaving: list[VersionPool] = []
+        self._remembered: dict[bytes, Route] = {}
 
-    def find(self, target: bytes) -> WorkerLink | None:
-        """The worker a request target (path, query string) asks to predict, or None."""
-        link = self._remembered.get(target)
-        if link is None:
-            name = self._version_of(target)
-            link = self._links.get(name) if name else None
-            if link is not None:
+    def find(self, target: bytes) -> Route | None:
+        """What a request target (path, query string) asks of a version that is served; None for all else."""
+        route = self._remembered.get(target)
+        if route is None:
+            route = self._read(target)
+            if route is not None:
                 if len(self._remembered) >= _MOST_REMEMBERED:
                     self._remembered.clear()
-                self._remembered[target] = link
-        return link
+                self._remembered[target] = route
+        return route
 
-    def apply(self, versions: Mapping[str, str], defaults: Mapping[str, str]) -> None:
-        """Replace the table. Unchanged versions keep their connections, removed ones end what they began.
+    @property
+    def projects(self) -> set[str]:
+        """Those that have versions here."""
+        return {name.partition("/")[0] for name in self.pools}
 
-        Args:
-            versions: "PROJECT/MODEL/VERSION" to the path of its worker's socket.
-            defaults: "PROJECT/MODEL" to its default VERSION.
-
-        Raises:
-            InvalidArgument: An entry has another shape; then nothing was changed.
-        """
-        _check(versions, parts=3, field="versions")
-        _check(defaults, parts=2, field="defaults")
-        before = self._links
-        self._links = {
-            name: kept
-            if (kept := before.get(name)) is not None and kept.path == path
-            else WorkerLink(name, path, self._settings, kept.counters if kept is not None else Counters())
-            for name, path in versions.items()
-        }
-        self._defaults = dict(defaults)
-        self._remembered.clear()
-        self._leaving = [link for link in self._leaving if link.in_flight]
-        for name, link in before.items():
-            if self._links.get(name) is not link:
-                link.leave()
-                self._leaving.append(link)
+    def apply(self, order: RoutesOrder) -> None:
+        """Replace the table. Unchanged workers keep their connections, removed ones end what they began."""
+        before, self.pools = self.pools, {}
+        for name, terms in order.versions.items():
+            pool = before.pop(name, None)
+            if pool is None:
+                figures = self._figures.setdefault(name, Figures())
+                pool = VersionPool(name, terms, figures=figures, events=self.events, records=self.records)
+            else:
+                pool.apply(terms)
+            self.pools[name] = pool
+        # What is asked from here on goes by the new table, before the old workers let go.
+        self._direct(order)
+        self._leaving = [pool for pool in self._leaving if pool.waiting]
+        for pool in before.values():
+            pool.leave()
+            self._leaving.append(pool)
+        if len(self._figures) > _MOST_FIGURES:
+            self._figures = {name: self._figures[name] for name in self.pools}
 
     def rename(self, numbers: Mapping[str, str]) -> None:
         """From now on these numbers stand for these projects."""
         self._numbers = dict(numbers)
         self._remembered.clear()
 
-    def status(self) -> dict[str, dict[str, float | bool]]:
-        """Per version: its counters, what waits for it now, and whether its worker is connected."""
-        return {
-            name: {
-                "requests": link.counters.requests,
-                "errors": link.counters.errors,
-                "refused": link.counters.refused,
-                "seconds": link.counters.seconds,
-                "inFlight": link.in_flight,
-                "held": link.held,
-                "connected": link.connected,
-            }
-            for name, link in self._links.items()
-        }
-
     def in_flight(self) -> int:
         """Predictions taken and not yet answered, those of removed versions included."""
-        return sum(link.in_flight for link in (*self._links.values(), *self._leaving))
+        return sum(pool.waiting for pool in (*self.pools.values(), *self._leaving))
+
+    def figures(self) -> dict[str, Any]:
+        """What every version did since the gateway's start."""
+        now, clock = time.time(), time.perf_counter()
+        versions = {}
+        for name, pool in self.pools.items():
+            used = clock if pool.waiting else pool.used
+            versions[name] = pool.figures.to_json() | {
+                "lastUse": now - (clock - used) if used else 0.0,
+                "inFlight": pool.waiting,
+                "held": pool.held,
+                "connected": pool.connected,
+            }
+        bounds = {"seconds": SECONDS, "instances": INSTANCES}
+        return {"epoch": self._epoch, "bounds": bounds, "versions": versions}
 
     def close(self) -> None:
         """End all connections; whoever still waits is answered 503."""
-        for link in (*self._links.values(), *self._leaving):
-            link.close()
+        for pool in (*self.pools.values(), *self._leaving):
+            pool.close()
 
-    def _version_of(self, target: bytes) -> str | None:
-        """ "PROJECT/MODEL/VERSION" of a predict path, with the default filled in; None for any other path."""
-        path, _, query = target.decode("latin-1").partition("?")
-        if query and not all(map(_idle, query.split("&"))):
+    def _direct(self, order: RoutesOrder) -> None:
+        before, self.traffic = self.traffic, {}
+        for model, said in order.models.items():
+            traffic = before.pop(model, None) or Traffic()
+            split = [(pool, said.split[version]) for version, pool in self._versions(model, said.split)]
+            shadow = {
+                version: (pool, said.shadow[version]) for version, pool in self._versions(model, said.shadow)
+            }
+            traffic.apply(split, shadow)
+            self.traffic[model] = traffic
+        for traffic in before.values():
+            traffic.apply([], {})
+        self._foreign = order.foreign
+        self._remembered.clear()
+
+    def _versions(self, model: str, ids: Mapping[str, Any]) -> Iterator[tuple[str, VersionPool]]:
+        for version in ids:
+            pool = self.pools.get(f"{model}/{version}")
+            if pool is not None:
+                yield version, pool
+
+    def _read(self, target: bytes) -> Route | None:
+        asked = read(target, numbers=self._numbers, foreign=self._foreign)
+        if asked is None:
             return None
-        if not path.startswith(_PREFIX):
-            return None
-        # Split first: an encoded slash belongs to a name, and no name of ours has one.
-        names = [unquote(part) for part in path[len(_PREFIX) :].split("/")]
-        if not names[-1].endswith(_VERB) or any("/" in name for name in names):
-            return None
-        names[-1] = names[-1].removesuffix(_VERB)
-        names[0] = self._numbers.get(names[0], names[0])
-        match names:
-            case [project, "models", model, "versions", version]:
-                return f"{project}/{model}/{version}"
-            case [project, "models", model]:
-                default = self._defaults.get(f"{project}/{model}")
-                return f"{project}/{model}/{default}" if default else None
+        if not asked.version:
+            traffic = self.traffic.get(asked.model)
+            served = traffic is not None and traffic.served
+            return Route(self, asked.kind, asked.model, "") if served else None
+        own = asked.kind in _OWN
+        for version in (asked.version,) if own else spellings(asked.version):
+            name = f"{asked.model}/{version}"
+            if name in self.pools:
+                return Route(self, asked.kind, asked.model, name)
         return None
-
-
-def _idle(parameter: str) -> bool:
-    name, _, value = unquote(parameter.replace("+", " ")).partition("=")
-    value = value.strip()
-    name = name.removeprefix("$")
-    return not name or name in _IDLE or f"{name}={value}" in _IDLE or (name == ".xgafv" and value in "12")
-
-
-def _check(entries: object, *, parts: int, field: str) -> None:
-    shape = {3: "PROJECT/MODEL/VERSION: PATH", 2: "PROJECT/MODEL: VERSION"}[parts]
-    if not isinstance(entries, Mapping):
-        raise InvalidArgument(f"The routes need an object of {shape} here.", field=field)
-    for name, value in entries.items():
-        names = name.split("/") if isinstance(name, str) else []
-        if len(names) != parts or not all(names) or not isinstance(value, str) or not value:
-            raise InvalidArgument(f"{name!r}: {value!r} is not of the form {shape}.", field=field)

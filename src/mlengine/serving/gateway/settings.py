@@ -32,10 +32,10 @@ class GatewaySettings:
         outer_proxy: URL of the proxy by which this machine reaches other hosts; empty for none.
         outer_no_proxy: Hosts to reach without it, as in the variable `no_proxy`.
         max_body_bytes: Largest prediction request, after decompression.
-        queue_limit: Prediction requests a version may have waiting or being computed.
-        queue_bytes: The same in bytes of request bodies.
-        wake_seconds: How long a request waits for a worker that is not connected.
-        deadline_seconds: How long a worker may take over one request.
+        queue_limit: Requests a version may have waiting or being computed, where its order says none.
+        queue_bytes: The same in bytes of request bodies, for all versions.
+        wake_seconds: How long a request waits for a worker to come up, where the order says nothing of it.
+        deadline_seconds: How long workers may take over one request, where the order says nothing of it.
         header_seconds: How long a client may take over the head of a request.
         body_seconds: How long a client may fall silent within a body.
         idle_seconds: How long a connection may rest between requests.
