@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mlengine.environments import Builder, Runtime, make_layers
+from mlengine.environments import Builder, Runtime, for_model, make_layers
 from mlengine.environments.lockfile import read_lock
 from mlengine.errors import FailedPrecondition
 
@@ -163,3 +164,59 @@ def test_needs_that_no_versions_meet_are_told_with_the_conflict_and_the_resolver
     )
     assert "No other versions fit together either" in failure.value.message
     assert "six<0.0.1" in failure.value.message.partition("uv said:")[2]
+
+
+def test_a_model_s_packages_share_an_environment_that_is_made_once(
+    tiny: Runtime, builder: Builder, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    archive = trainer(tmp_path, "six>=1.10", "iniconfig==2.0.0")
+
+    python = for_model(builder, tiny, [archive], said.append)
+    told = list(said)
+    again = for_model(builder, tiny, [archive], said.append)
+
+    assert versions(python, ["six", "trainer", "iniconfig"]) == ["1.17.0", "0.1", "2.0.0"]
+    assert again == python
+    assert said == told
+    assert any(line.startswith("Installed trainer 0.1, iniconfig 2.0.0 on tiny in ") for line in told)
+    assert for_model(builder, tiny, [], print) == builder.interpreter(tiny)
+
+
+def test_a_model_s_packages_with_other_contents_get_another_environment(
+    tiny: Runtime, builder: Builder, tmp_path: Path
+) -> None:
+    before = for_model(builder, tiny, [trainer(tmp_path)], print)
+
+    after = for_model(builder, tiny, [trainer(tmp_path, "six")], print)
+
+    assert before != after
+
+
+def test_a_model_s_environment_is_made_again_when_the_one_below_is_gone(
+    tiny: Runtime, builder: Builder, tmp_path: Path
+) -> None:
+    archive = trainer(tmp_path, "six<1.17")
+    python = for_model(builder, tiny, [archive], print)
+    below = json.loads((python.parents[1] / "complete.json").read_text())["below"]
+    shutil.rmtree(below)
+
+    assert for_model(builder, tiny, [archive], print) == python
+    assert versions(python, ["six"]) == ["1.16.0"]
+
+
+def test_a_model_s_package_that_needs_what_no_index_has_is_named_with_what_uv_said(
+    tiny: Runtime, builder: Builder, tmp_path: Path
+) -> None:
+    with pytest.raises(FailedPrecondition, match=r"(?s)trainer-0.1-py3.*uv said:.*iniconfig==99"):
+        for_model(builder, tiny, [trainer(tmp_path, "iniconfig==99", "six")], print)
+
+    assert for_model(builder, tiny, [trainer(tmp_path)], print).exists()
+
+
+def test_models_environments_go_with_their_runtime(tiny: Runtime, builder: Builder, tmp_path: Path) -> None:
+    python = for_model(builder, tiny, [trainer(tmp_path)], print)
+
+    builder.remove(tiny)
+
+    assert not python.exists()

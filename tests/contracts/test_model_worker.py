@@ -38,6 +38,8 @@ def gated(sklearn_python: Path, models: Path, tmp_path: Path) -> Iterator[tuple[
     """A worker of the touchy model, and the pipe that holds it inside a call."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
+    # Looking for a faster form asks the model much, and it would wait at the gate.
+    (tmp_path / "options.json").write_text('{"accelerate": false}')
     with serving(sklearn_python, models / "touchy", tmp_path, env={"GATE": str(gate)}) as worker:
         yield worker, gate
 
@@ -103,9 +105,7 @@ def test_a_bad_request_harms_none_of_its_neighbours_in_the_batch(gated: tuple[Wo
     assert caller.receive(good) == (200, {"predictions": [[1.0, 5.0], [2.0, 5.0]]})
     assert caller.receive(no_json)[0] == 400
     assert caller.receive(wrong)[0] == 400
-    status, answer = caller.receive(nan)
-    assert (status, answer["error"]["status"]) == (500, "INTERNAL")
-    assert "instance 2: the model answered NaN" in answer["error"]["message"]
+    assert caller.receive(nan) == (200, {"predictions": [[3.0, 5.0], [None, 5.0]]})
     assert caller.receive(last) == (200, {"predictions": [[4.0, 5.0]]})
 
 
@@ -201,7 +201,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(linear: 
 
 
 def test_a_message_of_unknown_kind_is_refused(linear: Worker) -> None:
-    status, answer = linear.call().ask(b"", kind=9)
+    status, answer = linear.call().ask(b"", kind=99)
 
     assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
 

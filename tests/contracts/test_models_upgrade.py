@@ -10,7 +10,8 @@ from sqlalchemy import Connection, create_engine, text
 
 import mlengine.backends.database
 from mlengine.backends.database import open_database
-from mlengine.models.domain import ModelChange, VersionChange
+from mlengine.machines import Machine
+from mlengine.models.domain import ModelChange, Settings, Traffic, VersionChange
 from mlengine.models.service import ModelService
 from mlengine.names import ModelName, OperationName
 from mlengine.operations.service import OperationService
@@ -53,16 +54,27 @@ def test_what_an_earlier_release_made_can_be_read_and_changed(empty_url: str, cl
     database = open_database(empty_url)
     try:
         operations = OperationService(database, changed=lambda: None)
-        models = ModelService(database, clock, list_files=lambda url, most: [], changed=lambda: None)
+        models = ModelService(
+            database,
+            clock,
+            list_files=lambda url, most: [],
+            object_exists=lambda url: False,
+            machine=Machine(cpus=4, memory_bytes=1 << 33),
+            changed=lambda: None,
+        )
         operations.cancel(OPERATION)
         operation = operations.get(OPERATION)
         models.patch_version(TITANIC.version("v1"), VersionChange(labels={"a": "b"}))
         models.patch_model(TITANIC, ModelChange(description="Old."))
         version, default = models.get_version(TITANIC.version("v1"))
         model, _ = models.get_model(TITANIC)
+        traffic = models.traffic()
     finally:
         database.close()
 
     assert (operation.labels, operation.cancelling, operation.done) == ({}, False, True)
     assert (version.machine_type, version.labels, default) == ("", {"a": "b"}, True)
+    assert (version.min_nodes, version.max_nodes, version.settings) == (1, 1, Settings())
+    assert (version.packages, version.container, version.schema) == ((), None, {})
     assert (model.description, model.default_version) == ("Old.", "v1")
+    assert traffic[TITANIC] == Traffic(split={"v1": 100})

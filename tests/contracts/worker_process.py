@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mlengine
-from mlengine.serving.messages import DESCRIBE, PREDICT, Frame, FrameReader, pack
+from mlengine.serving.messages import CANCEL, DESCRIBE, PREDICT, TIMES, Frame, FrameReader, pack, time_left
 
 WORKER = Path(mlengine.__file__).parent / "serving" / "worker" / "__main__.py"
 MODELS = Path(__file__).parent / "worker_models"
@@ -51,13 +51,19 @@ class Caller:
         self._reader = FrameReader()
         self._answers: dict[int, Frame] = {}
         self._next = 0
+        self.times: dict[int, tuple[int, ...]] = {}
 
-    def send(self, body: Any, *, kind: int = PREDICT) -> int:
-        """Send a request (bytes as they are, anything else as JSON); returns its id."""
+    def send(self, body: Any, *, kind: int = PREDICT, seconds: float | None = None) -> int:
+        """Send a request (bytes as they are, else as JSON) that may take `seconds`; returns its id."""
         self._next += 1
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._socket.sendall(pack(raw, id=self._next, kind=kind))
+        status = 0 if seconds is None else time_left(seconds)
+        self._socket.sendall(pack(raw, id=self._next, kind=kind, status=status))
         return self._next
+
+    def cancel(self, id: int) -> None:
+        """Want no answer to request `id` any more."""
+        self._socket.sendall(pack(b"", id=id, kind=CANCEL))
 
     def send_raw(self, data: bytes) -> None:
         """Bytes without a frame around them."""
@@ -71,7 +77,12 @@ class Caller:
                 raise ConnectionError("The worker has closed the connection.")
             self._answers.update((frame.id, frame) for frame in self._reader.feed(data))
         frame = self._answers.pop(id)
-        return frame.status, json.loads(frame.body)
+        self.times[id] = TIMES.unpack_from(frame.body)
+        return frame.status, json.loads(frame.body[TIMES.size :])
+
+    def answered(self, id: int) -> bool:
+        """Whether an answer to request `id` has come in, and was not fetched."""
+        return id in self._answers
 
     def ask(self, body: Any, *, kind: int = PREDICT) -> tuple[int, Any]:
         """Send, and wait for the answer."""

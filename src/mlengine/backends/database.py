@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mlengine.errors import Conflict, FailedPrecondition, Unavailable
 
-HEAD = "0006"
+HEAD = "0009"
 _AT_HAND = 4
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program takes for a lock of its own in the same PostgreSQL database.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlengine.errors import Unavailable
+from mlengine.serving.workers import Events, Load, Route, RouteTable
 
 
 class GatewayLink:
@@ -23,9 +24,13 @@ class GatewayLink:
         self._path = admin_socket
         self._timeout = timeout_seconds
 
-    def publish(self, versions: Mapping[str, Path], defaults: Mapping[str, str]) -> None:
-        sockets = {name: str(path) for name, path in versions.items()}
-        self._ask({"op": "routes", "versions": sockets, "defaults": dict(defaults)})
+    def publish(self, table: RouteTable) -> None:
+        models = {
+            name: {"split": dict(split), "shadow": dict(table.shadows.get(name, {}))}
+            for name, split in table.splits.items()
+        }
+        versions = {name: _route(route) for name, route in table.versions.items()}
+        self._ask({"op": "routes", "versions": versions, "models": models, "foreign": dict(table.foreign)})
 
     def publish_access(self, directory: Mapping[str, Any]) -> None:
         """Replace what the gateway knows of accounts and policies; returns when it goes by it.
@@ -38,15 +43,45 @@ class GatewayLink:
         """
         self._ask({"op": "access", "directory": directory})
 
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+    def events(self, after: int, *, seconds: float) -> Events:
+        answer = self._ask({"op": "events", "after": after, "seconds": seconds}, patience=seconds)
+        wanted = [event["version"] for event in answer["events"] if event["kind"] == "wanted"]
+        return Events(answer["at"], tuple(wanted))
+
+    def loads(self) -> dict[str, Load]:
+        return {
+            name: Load(in_flight=found["inFlight"], held=found["held"], last_use=found["lastUse"] or 0.0)
+            for name, found in self.figures()["versions"].items()
+        }
+
+    def figures(self) -> dict[str, Any]:
+        return self._ask({"op": "figures"})
+
+    def records(self, most: int) -> tuple[Sequence[Mapping[str, Any]], int]:
+        answer = self._ask({"op": "records", "most": most})
+        return answer["records"], answer["dropped"]
+
+    def _ask(self, question: dict[str, Any], *, patience: float = 0.0) -> dict[str, Any]:
         try:
             with socket.socket(socket.AF_UNIX) as line:
-                line.settimeout(self._timeout)
+                line.settimeout(self._timeout + patience)
                 line.connect(str(self._path))
                 line.sendall(json.dumps(question).encode() + b"\n")
-                answer = json.loads(line.makefile("rb").readline() or b"{}")
+                with line.makefile("rb") as answers:
+                    answer = json.loads(answers.readline() or b"{}")
         except (OSError, ValueError) as error:
             raise Unavailable(f"The gateway does not answer at {self._path}: {error}.") from error
         if not answer.get("ok"):
             raise Unavailable(f"The gateway refused: {answer.get('error', 'no reason given')}.")
         return dict(answer)
+
+
+def _route(route: Route) -> dict[str, Any]:
+    return {
+        "sockets": list(route.sockets),
+        "nodes": len(route.sockets),
+        "queueLimit": route.queue_limit,
+        "deadlineSeconds": route.deadline_seconds,
+        "wakeSeconds": route.wake_seconds,
+        "logFraction": route.log_fraction,
+    }

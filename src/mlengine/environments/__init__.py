@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         trainer_environment,
     )
     from mlengine.environments.layers import Layers, make_layers
+    from mlengine.environments.models import for_model
     from mlengine.environments.overlay import Overlay, check_module, make_overlay
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Runtime",
     "check_module",
     "default_cache_dir",
+    "for_model",
     "framework_variables",
     "launcher_environment",
     "make_layers",
@@ -46,6 +48,7 @@ _HOMES = {
         *("framework_variables", "launcher_environment", "storage_variables", "trainer_environment"),
     ),
     "layers": ("Layers", "make_layers"),
+    "models": ("for_model",),
     "overlay": ("Overlay", "check_module", "make_overlay"),
 }
 

@@ -156,6 +156,38 @@ class Builder:
             ) from error
         return _python(directory)
 
+    def derived(
+        self,
+        runtime: Runtime,
+        name: str,
+        make: Callable[[Path], Path],
+        on_wait: Callable[[str], None] = _quiet,
+    ) -> Path:
+        """An environment that lies over that of a runtime; made once, for whoever needs the same.
+
+        Args:
+            runtime: What lies below, unless `make` takes something else.
+            name: Its folder; says by a hash what it was made of.
+            make: Makes it in the folder given, and returns the environment that really lies below.
+            on_wait: Told when another process is making the same.
+
+        Returns:
+            The Python of the environment.
+        """
+        directory = self._folder / name
+        if not _stands(directory):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with self._only_one(directory, runtime.name, on_wait):
+                if not _stands(directory):
+                    began = time.monotonic()
+                    below = make(directory)
+                    number, took = _bytes(directory), round(time.monotonic() - began, 1)
+                    _complete(
+                        directory,
+                        {"runtime": runtime.name, "below": str(below), "bytes": number, "seconds": took},
+                    )
+        return _python(directory)
+
     def keep_lock(self, name: str, text: str) -> Path:
         """Write a lock file beside the environments, for a runtime that is not one of the catalogue."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +202,7 @@ class Builder:
         return path if path.exists() else None
 
     def remove(self, runtime: Runtime) -> list[Path]:
-        """Remove all environments of a runtime: of this lock and earlier ones, and those made of it for jobs.
+        """Remove all environments of a runtime: of this lock and earlier ones, and those made of it.
 
         Returns:
             The folders that are gone.
@@ -178,7 +210,7 @@ class Builder:
         Raises:
             FailedPrecondition: One is being built, or a process runs in it. Nothing was removed of that one.
         """
-        stems = re.compile(rf"{re.escape(runtime.name)}(\+(job|fits))?-[0-9a-f]{{12}}(\.txt)?")
+        stems = re.compile(rf"{re.escape(runtime.name)}(\+(job|fits|model))?-[0-9a-f]{{12}}(\.txt)?")
         gone = []
         for path in sorted(self._folder.glob(f"{runtime.name}*")):
             if not stems.fullmatch(path.name):
@@ -350,6 +382,14 @@ def _complete(directory: Path, facts: Mapping[str, object]) -> None:
 def _whole(directory: Path) -> bool:
     # The Python is a link to the one below, which an upgrade of the system may have taken away.
     return (directory / "complete.json").exists() and _python(directory).exists()
+
+
+def _stands(directory: Path) -> bool:
+    """Whether a derived environment is whole, and so is the one below it."""
+    if not _whole(directory):
+        return False
+    facts = json.loads((directory / "complete.json").read_text(encoding="utf-8"))
+    return _whole(Path(facts["below"]))
 
 
 def _python(directory: Path) -> Path:

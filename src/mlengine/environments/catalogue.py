@@ -105,8 +105,10 @@ def default_name(framework: str = "") -> str:
     """The runtime for a request that names none: the small one when the framework is known to fit it.
 
     Args:
-        framework: "SCIKIT_LEARN", "XGBOOST" or "TENSORFLOW", in any spelling; "" if unknown, as for jobs.
+        framework: "SCIKIT_LEARN", "PYTORCH", "ONNX", …, in any spelling; "" if unknown, as for jobs.
     """
+    if _is_torch(framework):
+        return _TORCH
     return _SKLEARN if _is_small(framework) else _TENSORFLOW
 
 
@@ -164,7 +166,15 @@ def pins(lock_file: Path, *, system: str = "linux") -> dict[str, str]:
 
 
 def _is_small(framework: str) -> bool:
-    return re.sub(r"[^a-z]", "", framework.lower()) in ("scikitlearn", "sklearn", "xgboost")
+    return _plain(framework) in ("scikitlearn", "sklearn", "xgboost", "lightgbm", "onnx", "container")
+
+
+def _is_torch(framework: str) -> bool:
+    return _plain(framework) in ("pytorch", "torch")
+
+
+def _plain(framework: str) -> str:
+    return re.sub(r"[^a-z]", "", framework.lower())
 
 
 def _find(requested: str, framework: str) -> Runtime:
@@ -175,9 +185,9 @@ def _find(requested: str, framework: str) -> Runtime:
     if old := LEGACY.get(requested):
         # A model of scikit-learn or XGBoost loads in the small one, whichever it was trained on.
         old_time = _ESTIMATOR if old.is_first_generation else _TENSORFLOW
-        return RUNTIMES[_SKLEARN if _is_small(framework) else old_time]
+        return RUNTIMES[default_name(framework) if _is_small(framework) or _is_torch(framework) else old_time]
     if any(requested == name.partition("-")[0] for name in RUNTIMES):
-        return RUNTIMES[_TENSORFLOW]
+        return RUNTIMES[_TORCH if _is_torch(framework) else _TENSORFLOW]
     close = nearest(requested, [*RUNTIMES, *LEGACY])
     raise InvalidArgument(
         f"There is no runtime version '{requested}'.",
@@ -231,6 +241,7 @@ def _legacy(numbers: str, *pythons: str) -> dict[str, Legacy]:
 
 
 _TENSORFLOW, _SKLEARN, _ESTIMATOR = "2026.11-tensorflow", "2026.11-sklearn", "2026.11-estimator"
+_TORCH = "2026.11-torch"
 _TABLES = ("scikit-learn", "xgboost", "lightgbm", "pandas", "numpy")
 
 RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
@@ -248,7 +259,7 @@ RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
                 headline=(*_TABLES, "onnxruntime"),
             ),
             _runtime(
-                "2026.11-torch",
+                _TORCH,
                 summary="PyTorch without CUDA, with all of 2026.11-sklearn",
                 headline=("torch", *_TABLES, "onnxruntime"),
             ),

@@ -57,6 +57,8 @@ def make_layers(
     target: Path,
     packages: Sequence[Path],
     on_progress: Callable[[str], None],
+    *,
+    whose: str = "job",
 ) -> Layers:
     """Make an environment of `packages`; builds what it needs.
 
@@ -66,6 +68,7 @@ def make_layers(
         target: The folder of the job's environment; what stood there is removed.
         packages: Archives, installed in this order.
         on_progress: Gets a line for each step that takes time.
+        whose: "job" or "model", for notes.
 
     Raises:
         InvalidArgument: A file is not a package.
@@ -83,7 +86,7 @@ def make_layers(
             overlay = _overlay_of_older(builder, runtime, python, target, packages, conflicts)
             return Layers(overlay=overlay, runtime=runtime)
     own = _own_runtime(builder, runtime, python, conflicts)
-    note = _note(conflicts, runtime, own)
+    note = _note(conflicts, runtime, own, whose)
     overlay = make_overlay(builder.build(own, on_progress), target, packages, runtime_name=own.name)
     return Layers(overlay=overlay, runtime=own, notes=(note,))
 
@@ -158,14 +161,15 @@ def _pins(runtime: Runtime) -> tuple[Pin, ...]:
     return read_lock(runtime.lock_file.read_text(encoding="utf-8"), system=sys.platform)
 
 
-def _note(conflicts: Conflicts, runtime: Runtime, own: Runtime) -> str:
+def _note(conflicts: Conflicts, runtime: Runtime, own: Runtime, whose: str) -> str:
     became = {pin.name: pin.version for pin in _pins(own)}
     changed = [
         f"{pin.name} {became[pin.name]} in place of {pin.version}"
         for pin in _pins(runtime)
         if became.get(pin.name, pin.version) != pin.version
     ]
+    end = " A model it saves may load only with the same versions." if whose == "job" else ""
     return (
-        f"{conflicts.message.rstrip('.')}: this job gets an environment of its own, {runtime.name} "
-        f"with {', '.join(changed) or 'more in it'}. A model it saves may load only with the same versions."
+        f"{conflicts.message.rstrip('.')}: this {whose} gets an environment of its own, {runtime.name} "
+        f"with {', '.join(changed) or 'more in it'}.{end}"
     )

@@ -127,7 +127,8 @@ def make_overlay(
     if target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    purpose = "The environment of the job cannot be made"
+    listed = ", ".join(archive.path.name for archive in archives) or "the job"
+    purpose = f"The environment of {listed} cannot be made"
     # The base Python is named, not the runtime's: uv would look through the link anyhow.
     uv.run(
         ["venv", "--quiet", "--python", str(runtime_python), str(target)],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class WorkerState(StrEnum):
@@ -17,63 +17,166 @@ class WorkerState(StrEnum):
     ENDED = "ENDED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSpec:
-    """One worker to run.
+class Environment(NamedTuple):
+    """Where a model runs. Workers with equal ones can take each other's place.
 
     Attributes:
-        uid: Our id of the version; names the worker's folder and socket.
-        name: PROJECT/MODEL/VERSION, for messages and process lists.
+        python: Interpreter with all that the model needs.
+        framework: "tensorflow", "scikit-learn", … as Framework.word has it; empty to let the files decide.
+        variables: On top of the machine's own, sorted.
+    """
+
+    python: Path
+    framework: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """A version to be served by one process.
+
+    Attributes:
+        uid: Our id of the version; names its folder and its sockets.
+        node: 0 for its first worker, 1 for the second, …
+        name: PROJECT/MODEL/VERSION, for messages.
         model_dir: Local folder with the artefacts.
-        framework: "tensorflow", "scikit-learn", "xgboost", or empty to let the files decide.
-        python: Interpreter of the runtime that the model needs.
+        environment: Where it runs.
+        shareable: Whether other versions may be served by the same process: its model is small, and brings
+            no code of the user's.
     """
 
     uid: str
+    node: int = 0
     name: str
     model_dir: Path
-    framework: str
-    python: Path
+    environment: Environment
+    shareable: bool = False
 
 
 class Workers(Protocol):
-    """Model worker processes, one per version, addressed by uid.
+    """Processes that serve versions: each version by one or more nodes, addressed by uid and number.
 
-    Nobody waits inside. A worker survives the restart of the control plane and is found again.
+    Nobody waits inside, but for `stop`. A worker survives the control plane, and the next one finds it again.
     """
 
     def start(self, spec: WorkerSpec) -> None:
-        """Have a worker run; one that runs already is left alone."""
+        """Have a node run; one that runs already is left alone."""
         ...
 
-    def state(self, uid: str) -> WorkerState:
+    def state(self, uid: str, node: int = 0) -> WorkerState:
         """SERVING once it has answered its golden prediction and listens."""
         ...
 
-    def log(self, uid: str) -> str:
-        """Everything its present or last process wrote to standard error."""
+    def nodes(self, uid: str) -> list[int]:
+        """The numbers of the nodes that were started and not stopped, whether they live or not."""
         ...
 
-    def stop(self, uid: str) -> None:
-        """End it; one that is not there is fine."""
+    def log(self, uid: str, node: int = 0) -> str:
+        """What its present or last process wrote to standard error, as far as that can be told apart."""
         ...
 
-    def socket(self, uid: str) -> Path:
+    def stop(self, uid: str, node: int) -> None:
+        """End it, once it has answered and its callers have gone; one that is not there is fine."""
+        ...
+
+    def reload(self, uid: str) -> None:
+        """Have all its nodes read its options again."""
+        ...
+
+    def socket(self, uid: str, node: int = 0) -> Path:
         """Where it listens once it serves."""
         ...
 
+    def keep_standbys(self, environments: Collection[Environment], count: int) -> None:
+        """Have `count` processes per environment that have imported the framework and wait for a model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How the gateway reaches a version, and what it allows.
+
+    Attributes:
+        sockets: Of its nodes; none while it is asleep.
+        queue_limit: Requests that may wait or be under way.
+        deadline_seconds: How long a request may take.
+        wake_seconds: How long a request waits for a version that is asleep.
+        log_fraction: Of the requests, to be kept with their answers for request logging.
+    """
+
+    sockets: tuple[str, ...]
+    queue_limit: int = 256
+    deadline_seconds: float = 60.0
+    wake_seconds: float = 60.0
+    log_fraction: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTable:
+    """All that the gateway goes by. Equal tables need not be published again.
+
+    Attributes:
+        versions: By PROJECT/MODEL/VERSION.
+        splits: By PROJECT/MODEL: percent of the requests by version id.
+        shadows: By PROJECT/MODEL: fraction of the requests that is copied, by version id.
+        foreign: Model ids that protocols without projects use, and the PROJECT/MODEL that they mean.
+    """
+
+    versions: Mapping[str, Route] = field(default_factory=dict)
+    splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    shadows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    foreign: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a version is asked for now.
+
+    Attributes:
+        in_flight: Requests taken and not yet answered.
+        held: Of these, the ones that wait for a worker.
+        last_use: When a request last came, as Unix time; 0 if never.
+    """
+
+    in_flight: int = 0
+    held: int = 0
+    last_use: float = 0.0
+
+
+class Events(NamedTuple):
+    """What happened in the gateway.
+
+    Attributes:
+        at: Where the next question goes on.
+        wanted: Versions, as PROJECT/MODEL/VERSION, that are asleep and have been asked for.
+    """
+
+    at: int
+    wanted: tuple[str, ...]
+
 
 class Routes(Protocol):
-    """The gateway, as far as the control plane talks to it."""
+    """The gateway, as far as the control plane talks to it.
 
-    def publish(self, versions: Mapping[str, Path], defaults: Mapping[str, str]) -> None:
-        """Replace the whole routing table; returns when the gateway goes by it.
+    Each call raises Unavailable when it does not answer; the same call may succeed later.
+    """
 
-        Args:
-            versions: PROJECT/MODEL/VERSION to the worker's socket.
-            defaults: PROJECT/MODEL to the id of its default version.
+    def publish(self, table: RouteTable) -> None:
+        """Replace the whole routing table; returns when the gateway goes by it."""
+        ...
 
-        Raises:
-            Unavailable: the gateway does not answer; the same call may succeed later.
-        """
+    def events(self, after: int, *, seconds: float) -> Events:
+        """Wait up to `seconds` for something to happen after event number `after`."""
+        ...
+
+    def loads(self) -> Mapping[str, Load]:
+        """What each version is asked for now."""
+        ...
+
+    def figures(self) -> Mapping[str, Any]:
+        """Every counter of the gateway, as it gives them."""
+        ...
+
+    def records(self, most: int) -> tuple[Sequence[Mapping[str, Any]], int]:
+        """Up to `most` requests with their answers, each given once; and how many were lost."""
         ...

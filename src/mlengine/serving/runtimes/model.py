@@ -2,7 +2,8 @@
 
 The description of a model, which `describe` prints and a DESCRIBE frame answers, is plain JSON:
 
-    framework    "scikit-learn", "xgboost" or "tensorflow"
+    framework    "tensorflow", "scikit-learn", "xgboost", "lightgbm", "keras", "pytorch", "onnx", "custom" (a
+                 class of the user's), "container" (a server of the user's)
     signature    name of the signature that answers when a request names none; null if a request must name one
     signatures   names of all signatures
     instance     what one instance looks like: "row" (an object with one key per input, or a list with one
@@ -18,6 +19,9 @@ The description of a model, which `describe` prints and a DESCRIBE frame answers
                    closed      whether a value outside `categories` is refused
                    nullable    whether null may be sent for a missing value
                    required    whether the key must be there
+                   min, max, default, description
+                               only where `schema.json` beside the model declares them
+                   learnt      only where all this was guessed from the sample in `serving.json`: true
     outputs      one object per output: name ("" where a prediction is the bare value), type, shape (null
                  where not known)
     sample       an instance that the model should be able to answer, or null where none can be made up
@@ -29,8 +33,9 @@ The description of a model, which `describe` prints and a DESCRIBE frame answers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 Description = dict[str, Any]
@@ -98,10 +103,14 @@ class RawInstances:
     Attributes:
         values: The instances as JSON values; never empty.
         booleans: Whether a true or false may be among them. Arrays of numbers need no search for one if not.
+        extras: Other top-level keys of the request, and `signature_name`; only where the model takes them.
+        rules: The version's `rules.Rules`; None for the default ones.
     """
 
     values: list[Any]
     booleans: bool = True
+    extras: dict[str, Any] = field(default_factory=dict)
+    rules: Any = None
 
 
 class Signature(Protocol):
@@ -131,7 +140,7 @@ class Model:
     """A loaded model.
 
     Attributes:
-        framework: "scikit-learn", "xgboost" or "tensorflow".
+        framework: As in the description.
         signatures: By name.
         default: The signature for requests that name none, if any.
         aliases: Further names that mean the default.
@@ -140,6 +149,11 @@ class Model:
         describe: Builds the description for one signature, or for the default.
         samples: Instances to try before serving, made from what training left in the model.
         sure: Whether what made-up samples look like is known rather than guessed.
+        passthrough: Answers bodies as they came, for models that are servers of their own (containers):
+            for each body the HTTP status and the answer's body. Such a model has no signatures.
+        takes_extras: Whether other top-level keys of a request are handed on as `RawInstances.extras`.
+        source: The framework's own object, where somebody may want to look into it.
+        rules: The version's `rules.Rules`, which go with every request; None for the default ones.
     """
 
     framework: str
@@ -150,6 +164,22 @@ class Model:
     describe: Callable[[], Description]
     samples: list[Any]
     sure: bool
+    passthrough: Callable[[Sequence[bytes]], list[tuple[int, bytes]]] | None = None
+    takes_extras: bool = False
+    source: Any = None
+    rules: Any = None
+
+    @cached_property
+    def description(self) -> Description:
+        """What `describe` builds, kept."""
+        return self.describe()
+
+    @cached_property
+    def number_shapes(self) -> Any:
+        """See `arrays.number_shapes`."""
+        from mlengine.serving.runtimes.arrays import number_shapes
+
+        return number_shapes(self.description)
 
     def signature(self, name: str) -> Signature:
         """The signature that a request means. Raises Refused for an unknown one.
@@ -160,7 +190,8 @@ class Model:
         found = self.signatures.get(name)
         if found is not None:
             return found
-        if self.default is not None and (not name or name in self.aliases):
+        # A class of the user's own hears the name as a keyword and makes of it what it likes.
+        if self.default is not None and (not name or name in self.aliases or self.takes_extras):
             return self.signatures[self.default]
         message = f"No signature found for signature key {name or 'serving_default'}."
         names = ", ".join(sorted(self.signatures))

@@ -1,4 +1,4 @@
-"""From what a model returns to JSON values, and the refusal of what JSON cannot say."""
+"""From what a model returns to JSON values, and what becomes of numbers that JSON cannot say."""
 
 from __future__ import annotations
 
@@ -50,14 +50,22 @@ def binary(value: Any) -> Any:
     return {"b64": base64.b64encode(raw).decode("ascii")}
 
 
-def refuse_unsayable(predictions: list[Any]) -> None:
-    """Raise BadOutput, naming instance and output, if a number is NaN or infinite, or a value is null."""
+def finite(predictions: list[Any], policy: str) -> list[Any]:
+    """`predictions` without NaN and infinity, which JSON cannot say.
+
+    Args:
+        predictions: Ready for JSON but for that; arrays of NumPy may be in them.
+        policy: "NULL" or "TEXT" for what stands in, "REJECT" to raise BadOutput that names the place.
+    """
+    made: list[Any] = []
     for position, prediction in enumerate(predictions):
-        named = prediction.items() if isinstance(prediction, dict) else [("", prediction)]
-        for name, value in named:
-            what = _unsayable(value)
-            if what is not None:
-                raise BadOutput(f"{place(position, name)}: the model answered {what}, which JSON cannot say.")
+        if isinstance(prediction, dict):
+            made.append(
+                {name: _finite(value, policy, position, str(name)) for name, value in prediction.items()}
+            )
+        else:
+            made.append(_finite(prediction, policy, position, ""))
+    return made
 
 
 def place(position: int, name: str) -> str:
@@ -65,16 +73,20 @@ def place(position: int, name: str) -> str:
     return f"instance {position + 1}, output {name}" if name else f"instance {position + 1}"
 
 
-def _unsayable(value: Any) -> str | None:
+def _finite(value: Any, policy: str, position: int, name: str) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     if isinstance(value, float):
         if math.isfinite(value):
+            return value
+        if policy == "NULL":
             return None
-        return "NaN (not a number)" if math.isnan(value) else "an infinite number"
-    if value is None:
-        return "nothing (None)"
-    if isinstance(value, (list, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            what = _unsayable(item)
-            if what is not None:
-                return what
-    return None
+        if policy == "TEXT":
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        what = "NaN (not a number)" if math.isnan(value) else "an infinite number"
+        raise BadOutput(f"{place(position, name)}: the model answered {what}, which JSON cannot say.")
+    if isinstance(value, (list, tuple)):
+        return [_finite(item, policy, position, name) for item in value]
+    if isinstance(value, dict):
+        return {key: _finite(item, policy, position, name) for key, item in value.items()}
+    return value

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mlengine.serving.runtimes.arrays import ArrayInstances
 from mlengine.serving.runtimes.faults import Faults, listed, shown
 from mlengine.serving.runtimes.model import Description, RawInstances, nearest
+from mlengine.serving.runtimes.plan import Plan
+from mlengine.serving.runtimes.rules import ABSENT, DEFAULT_RULES, Declared, Rules
 
-_WANTED = {"number": "a number", "string": "a text in quotes", "boolean": "true or false", "any": "a value"}
+_WANTED = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "a text in quotes",
+    "boolean": "true or false",
+    "any": "a value",
+}
 
 
 @dataclass
@@ -26,6 +35,11 @@ class Input:
         required: Whether the model looks at this column at all.
         missing: What the model takes for a missing value in place of JSON's null.
         default: A value to try the model with: what an imputer would fill in, a mean, a category.
+        low: Smallest number allowed.
+        high: Largest number allowed.
+        fallback: What stands in for a missing key; ABSENT where nothing does.
+        optional: Whether a missing key is as good as null.
+        declared: Whether `schema.json` speaks of this column, so that it is checked in any case.
     """
 
     name: str
@@ -36,6 +50,37 @@ class Input:
     required: bool = True
     missing: Any = math.nan
     default: Any = None
+    low: float | None = None
+    high: float | None = None
+    fallback: Any = ABSENT
+    optional: bool = False
+    declared: bool = False
+
+    @property
+    def checked(self) -> bool:
+        """Whether it matters what stands here."""
+        return self.required or self.declared
+
+    def under(self, declared: Declared | None) -> Input:
+        """This column with what `schema.json` declares of it."""
+        if declared is None:
+            return self
+        narrower = declared.type is not None and (
+            self.type == "any" or (self.type, declared.type) == ("number", "integer")
+        )
+        return replace(
+            self,
+            type=declared.type if narrower and declared.type is not None else self.type,
+            categories=self.categories if declared.categories is None else declared.categories,
+            closed=self.closed or declared.categories is not None,
+            nullable=self.nullable and declared.nullable is not False,
+            required=self.required or declared.required is True,
+            low=declared.low,
+            high=declared.high,
+            fallback=declared.default,
+            optional=declared.required is False,
+            declared=True,
+        )
 
     def describe(self) -> Description:
         """This input as part of a model's description."""
@@ -64,9 +109,15 @@ class Input:
                 return None
             return f"null is not allowed, since the model cannot work without it. Send {self.wanted()}."
         kind = type(value)
-        if self.type == "number":
+        if self.type in ("number", "integer"):
             if kind is not float and kind is not int:
                 return self._not_a_number(value)
+            if self.type == "integer" and value != value // 1:
+                return f"{shown(value)} is not a whole number. Send {self.wanted()}."
+            if self.low is not None and value < self.low:
+                return f"{shown(value)} is below {shown(self.low)}, the smallest value allowed."
+            if self.high is not None and value > self.high:
+                return f"{shown(value)} is above {shown(self.high)}, the largest value allowed."
         elif self.type == "string":
             if kind is not str:
                 return f"{_kind(value)}, but a text is needed. Send {self._quoted(value)}."
@@ -108,24 +159,43 @@ class Table:
         self.inputs = list(inputs)
         self.named = named
         self._names = [column.name for column in inputs]
-        self._known = frozenset(self._names)
+        self._rules: Rules | None = None
+        self._obey(DEFAULT_RULES)
+
+    def _obey(self, rules: Rules) -> None:
+        """Prepare for `rules`, which hardly ever change between two requests."""
+        self._rules = rules
+        columns = [column.under(rules.declared.get(column.name)) for column in self.inputs]
+        self._columns = columns
+        self._plan = Plan(columns, rules)
         self._plain_numbers = all(
-            column.type == "number" and not column.closed and column.required for column in inputs
+            column.type == "number" and not column.closed and column.checked and not column.declared
+            for column in columns
         )
-        nullable = all(column.nullable and _is_nan(column.missing) for column in inputs)
+        nullable = all(column.nullable and _is_nan(column.missing) for column in columns)
         self._plain_types = {int, float, type(None)} if nullable else {int, float}
 
-    def rows(self, instances: RawInstances) -> list[list[Any]]:
+    def rows(self, instances: RawInstances) -> Any:
         """One list per instance, values in the order of the inputs. Raises Refused.
 
         A null has become what the model takes for a missing value (None where that is NaN and all inputs are
-        numbers: NumPy makes NaN of it).
+        numbers: NumPy makes NaN of it). Instances that came as one array of numbers stay one.
         """
+        rules = instances.rules or DEFAULT_RULES
+        if rules is not self._rules:
+            self._obey(rules)
+        if isinstance(instances, ArrayInstances) and self._plain_numbers:
+            array = instances.arrays.get("")
+            if array is not None and array.ndim == 2 and array.shape[1] == len(self._columns):
+                return array
         faults = Faults()
-        rows: list[list[Any]] = []
+        rows: list[Any] = []
+        quick = self._plan.row
         for position, instance in enumerate(instances.values):
             if type(instance) is dict and self.named:
-                row = self._from_object(position, instance, faults)
+                row = quick(instance)
+                if row is None:
+                    row = self._from_object(position, instance, rules, faults)
             elif type(instance) is list:
                 row = self._from_list(position, instance, faults)
             else:
@@ -135,31 +205,39 @@ class Table:
         faults.raise_if_any()
         return rows
 
-    def _from_object(self, position: int, instance: dict[str, Any], faults: Faults) -> list[Any]:
+    def _from_object(
+        self, position: int, instance: dict[str, Any], rules: Rules, faults: Faults
+    ) -> list[Any]:
+        """The long way: for rows that are seldom seen, and to say what is wrong with one."""
         row: list[Any] = []
         absent: list[Input] = []
-        for column in self.inputs:
-            if column.name not in instance:
-                row.append(column.missing)
-                if column.required:
+        for column in self._columns:
+            value = instance.get(column.name, ABSENT)
+            if value is ABSENT:
+                value = self._plan.stand_in(column)
+                if value is ABSENT:
                     absent.append(column)
-                continue
-            value = instance[column.name]
-            sentence = column.fault(value) if column.required else None
+                    value = None
+                elif not column.required and not column.declared:
+                    row.append(column.missing)
+                    continue
+            sentence = column.fault(value) if column.checked and column not in absent else None
             if sentence is not None:
                 words = f"Instance {position + 1}, field {column.name}: {sentence}"
                 faults.add(position, f".{column.name}", words)
             row.append(column.missing if value is None else value)
-        if absent or not self._known.issuperset(instance):
-            self._name_faults(position, instance, absent, faults)
+        self._name_faults(position, instance, absent, rules, faults)
         return row
 
     def _name_faults(
-        self, position: int, instance: dict[str, Any], absent: list[Input], faults: Faults
+        self, position: int, instance: dict[str, Any], absent: list[Input], rules: Rules, faults: Faults
     ) -> None:
         explained: set[str] = set()
         for name in instance:
-            if name in self._known:
+            if name in self._names:
+                continue
+            if rules.unknown_fields != "REJECT":
+                rules.passed_over(name)
                 continue
             hint = nearest(name, [column.name for column in absent])
             explained.update(column.name for column in absent if hint == f"Did you mean '{column.name}'?")
@@ -174,11 +252,11 @@ class Table:
                 faults.add(position, f".{column.name}", words)
 
     def _from_list(self, position: int, instance: list[Any], faults: Faults) -> list[Any]:
-        if len(instance) != len(self.inputs):
+        if len(instance) != len(self._columns):
             order = f", in this order: {listed(self._names)}" if self.named else ""
             words = (
-                f"Instance {position + 1}: expected {len(self.inputs)} "
-                f"value{'' if len(self.inputs) == 1 else 's'}, got {len(instance)}. "
+                f"Instance {position + 1}: expected {len(self._columns)} "
+                f"value{'' if len(self._columns) == 1 else 's'}, got {len(instance)}. "
                 f"Send one value per feature{order}."
             )
             faults.add(position, "", words)
@@ -186,8 +264,8 @@ class Table:
         if self._plain_numbers and set(map(type, instance)) <= self._plain_types:
             return instance
         row: list[Any] = []
-        for index, (column, value) in enumerate(zip(self.inputs, instance, strict=True)):
-            sentence = column.fault(value) if column.required else None
+        for index, (column, value) in enumerate(zip(self._columns, instance, strict=True)):
+            sentence = column.fault(value) if column.checked else None
             if sentence is not None:
                 where = f"field {column.name}" if self.named else f"value {index + 1}"
                 faults.add(position, f"[{index}]", f"Instance {position + 1}, {where}: {sentence}")

@@ -1,4 +1,4 @@
-"""Serves scikit-learn estimators and pipelines, and what behaves like them, as LightGBM's classes do."""
+"""Serves scikit-learn estimators and pipelines, and classes that behave like them: XGBoost's, LightGBM's."""
 
 from __future__ import annotations
 
@@ -22,28 +22,42 @@ from mlengine.serving.runtimes.model import (
     Rows,
     Signature,
 )
-from mlengine.serving.runtimes.outputs import plain, refuse_unsayable
+from mlengine.serving.runtimes.outputs import plain
 from mlengine.serving.runtimes.schema import Input, Table, sample_of
+from mlengine.serving.runtimes.threads import keep_to_one
 
 # Models whose predict is not the class of the highest probability.
 _OWN_MIND = ("SVC", "NuSVC", "TunedThresholdClassifierCV", "FixedThresholdClassifier")
 
 
-def serve(model: Any, chosen: str | None, *, framework: str = "scikit-learn") -> Model:
+def serve(
+    model: Any,
+    chosen: str | None,
+    *,
+    framework: str = "scikit-learn",
+    intake: Intake | None = None,
+    samples: list[Any] | None = None,
+) -> Model:
     """Make a fitted object servable. Raises LoadFailed.
 
     Args:
         model: The object from the model file.
         chosen: The signature that `serving.json` makes the default, if any.
         framework: The name under which the model is served.
+        intake: How it is fed, where its framework knows that better; `samples` go with it.
+        samples: Instances to try it with.
     """
     if "sklearn" not in type(model).__module__ or not hasattr(model, "predict"):
         raise LoadFailed(wrong_type(model, "sklearn model or pipeline"))
     _refuse_untrained(model)
-    intake, samples, sure = _intake_of(model)
-    signatures: dict[str, Signature] = {"predict": Predict(model, intake)}
+    keep_to_one(model)
+    sure = True
+    if intake is None or samples is None:
+        intake, samples, sure = _intake_of(model)
+    fed, tried = intake, samples
+    signatures: dict[str, Signature] = {"predict": Predict(model, fed)}
     if hasattr(model, "predict_proba") and _has_one_list_of_classes(model):
-        signatures["predict_proba"] = PredictProba(model, intake)
+        signatures["predict_proba"] = PredictProba(model, fed)
     default = chosen or "predict"
     if default not in signatures:
         names = ", ".join(signatures)
@@ -54,11 +68,11 @@ def serve(model: Any, chosen: str | None, *, framework: str = "scikit-learn") ->
             "framework": framework,
             "signature": default,
             "signatures": sorted(signatures),
-            "instance": intake.instance,
-            "named": intake.named,
-            "inputs": intake.describe(),
+            "instance": fed.instance,
+            "named": fed.named,
+            "inputs": fed.describe(),
             "outputs": _outputs(model, default),
-            "sample": samples[0] if samples else None,
+            "sample": tried[0] if tried else None,
             "sure": sure,
         }
 
@@ -71,14 +85,18 @@ def serve(model: Any, chosen: str | None, *, framework: str = "scikit-learn") ->
         describe=describe,
         samples=samples,
         sure=sure,
+        source=model,
     )
 
 
 class Intake(Protocol):
     """How instances become what a fitted object takes."""
 
-    instance: str
-    named: bool
+    @property
+    def instance(self) -> str: ...
+
+    @property
+    def named(self) -> bool: ...
 
     def decode(self, instances: RawInstances) -> Rows: ...
 
@@ -113,7 +131,6 @@ class Predict:
     def predictions(self, outputs: Any, start: int, stop: int) -> list[Any]:
         """Plain labels or values; one list per instance where the model has several outputs."""
         answers: list[Any] = plain(outputs[start:stop])
-        refuse_unsayable(answers)
         return answers
 
 
@@ -140,12 +157,10 @@ class PredictProba:
     def predictions(self, outputs: Any, start: int, stop: int) -> list[Any]:
         """Objects with the keys class and probabilities."""
         labels, probabilities = outputs
-        answers = [
+        return [
             {"class": label, "probabilities": row}
             for label, row in zip(plain(labels[start:stop]), plain(probabilities[start:stop]), strict=True)
         ]
-        refuse_unsayable(answers)
-        return answers
 
 
 class TableIntake:
@@ -174,6 +189,14 @@ class TableIntake:
         """All rows in one list."""
         rows = [row for part in parts for row in part.data]
         return Rows(len(rows), parts[0].key, rows)
+
+    def columns(self, rows: Rows) -> tuple[Any, list[str]]:
+        """The values column by column, and each column's kind: f, i, b or o."""
+        kinds = list(self._fixed)
+        for i, kind in zip(self._open, rows.key, strict=True):
+            kinds[i] = kind
+        data = rows.data
+        return (data.T if isinstance(data, np.ndarray) else list(zip(*data, strict=True))), kinds
 
     def matrix(self, rows: Rows) -> Any:
         """A pandas.DataFrame, or a NumPy array."""
@@ -251,7 +274,7 @@ def _intake_of(model: Any) -> tuple[Intake, list[Any], bool]:
             return LooseIntake("text"), ["a text", "another text"], True
         if type(first).__name__ == "DictVectorizer":
             return LooseIntake("object"), [{}], True
-        return LooseIntake("any"), [], False
+        return LooseIntake("any"), _guesses(model), False
     columns, sure = columns_of(model, [str(name) for name in (range(count) if names is None else names)])
     table = Table(columns, named=named)
     fillers: list[Any] = [0, 1] if sure else [0, 1, "a"]
@@ -261,6 +284,15 @@ def _intake_of(model: Any) -> tuple[Intake, list[Any], bool]:
         if sample not in samples:
             samples.append(sample)
     return TableIntake(table), samples, sure
+
+
+def _guesses(model: Any) -> list[Any]:
+    """Rows as wide as the first step that knows its width takes them: what stands before may keep it."""
+    for _, step in getattr(model, "steps", ()):
+        count = getattr(step, "n_features_in_", None)
+        if count is not None:
+            return [[value] * count for value in (0.0, 1.0)]
+    return []
 
 
 def _refuse_untrained(model: Any) -> None:

@@ -1,4 +1,4 @@
-"""What each input of a TensorFlow signature takes: JSON values in, stacked NumPy arrays out."""
+"""What each input of a model of tensors takes: JSON values in, stacked NumPy arrays out."""
 
 from __future__ import annotations
 
@@ -56,13 +56,14 @@ class Tensor:
             "required": True,
         }
 
-    def sample(self, fill: str) -> Any:
+    def sample(self, fill: str, *, varying: int = 1) -> Any:
         """A made-up value.
 
         Args:
             fill: "zeros", "ones" or "ramp" (rising to 1).
+            varying: The size of dimensions that may vary.
         """
-        shape = [dimension or 1 for dimension in self.shape or ()]
+        shape = [varying if dimension is None else dimension for dimension in self.shape or ()]
         if self.holds_strings:
             word = "" if fill == "zeros" else "a"
             leaf: Any = {"b64": base64.b64encode(word.encode()).decode()} if self.type == "bytes" else word
@@ -111,18 +112,29 @@ class Tensor:
             array = np.asarray(values)
         except (ValueError, OverflowError):
             return None
-        if array.dtype.kind not in self._kinds or not self._fits(array.shape[1:]):
-            return None
         # NumPy would make ones and zeros of them.
         if booleans and self._kinds != "b" and _holds_boolean(values):
             return None
-        if self._whole:
+        return self.cast(array)
+
+    def cast(self, array: Any) -> Any | None:
+        """An array of all instances' numbers as this input's type, or None if it does not fit.
+
+        Args:
+            array: Of numbers or booleans; the first dimension is the instance.
+        """
+        if self.holds_strings or array.dtype.kind not in self._kinds or not self._fits(array.shape[1:]):
+            return None
+        if self._whole and array.dtype != self.dtype:
             limits = np.iinfo(self.dtype)
             whole = array.dtype.kind != "f" or bool((array == np.floor(array)).all())
             if not whole or (array.size and (array.min() < limits.min or array.max() > limits.max)):
                 return None
-        with np.errstate(over="ignore"):
-            cast = array.astype(self.dtype, copy=False)
+        if array.dtype == self.dtype:
+            cast = array
+        else:
+            with np.errstate(over="ignore"):
+                cast = array.astype(self.dtype, copy=False)
         if self.type == "number" and not np.isfinite(cast).all():
             return None
         return cast
@@ -192,6 +204,20 @@ class Tensor:
 def is_binary(value: Any) -> bool:
     """Whether a JSON value stands for binary data: an object with the only key b64."""
     return type(value) is dict and len(value) == 1 and "b64" in value
+
+
+def unpacked(value: Any) -> Any:
+    """`value` with every `{"b64": …}` in it as bytes; what is no base64 stays as it is."""
+    if isinstance(value, list):
+        return [unpacked(item) for item in value]
+    if is_binary(value):
+        try:
+            return _as_bytes(value)
+        except ValueError:
+            return value
+    if isinstance(value, dict):
+        return {key: unpacked(item) for key, item in value.items()}
+    return value
 
 
 def _as_bytes(value: Any) -> Any:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mlengine.serving.runtimes.model import BadOutput, Model, Refused, Rows, Signature
-from mlengine.serving.worker import answers
-from mlengine.serving.worker.decode import read_request
+from mlengine.serving.messages import EXPLAIN, PREDICT
+from mlengine.serving.runtimes.arrays import ArrayInstances
+from mlengine.serving.runtimes.model import BadOutput, Model, RawInstances, Refused, Rows, Signature
+from mlengine.serving.runtimes.rules import DEFAULT_RULES, Rules
+from mlengine.serving.worker.protocols import protocol_of
+from mlengine.serving.worker.protocols.protocol import GoogleErrors, NotOffered, Protocol, Request
 
 
 class Answer(NamedTuple):
@@ -17,29 +22,66 @@ class Answer(NamedTuple):
 
     Attributes:
         status: HTTP status number.
-        body: JSON.
+        body: What the kind of the request is answered with.
+        decode_us: Microseconds that reading the request took.
+        model_us: Microseconds of the model call that answered it.
+        encode_us: Microseconds that writing the answer took.
+        instances: Of that call; 0 where there was none.
     """
 
     status: int
     body: bytes
+    decode_us: int = 0
+    model_us: int = 0
+    encode_us: int = 0
+    instances: int = 0
 
 
-class _Asked(NamedTuple):
+class _Part(NamedTuple):
+    """What the model said to some rows of a request, among those of others.
+
+    Attributes:
+        outputs: Of the whole call.
+        start: The first of them that is ours.
+        stop: The first that is not.
+        model_us: Microseconds of the call.
+        instances: Of the call.
+    """
+
+    outputs: Any
+    start: int
+    stop: int
+    model_us: int
+    instances: int
+
+
+@dataclass
+class _Asked:
     """A request that has passed its checks.
 
     Attributes:
         place: Its position in the batch.
+        protocol: Its language.
+        request: As it was read.
         signature: What it asks.
-        rows: Its instances, converted.
+        rows: Its instances, converted; in several pieces where they are too many for one call.
+        decode_us: Microseconds that took.
+        parts: The answers to `rows`, so far.
+        error: What the model raised, if it did.
     """
 
     place: int
+    protocol: Protocol
+    request: Request
     signature: Signature
-    rows: Rows
+    rows: list[Rows]
+    decode_us: int
+    parts: list[_Part] = field(default_factory=list)
+    error: Exception | None = None
 
 
 class Answerer:
-    """Answers predict requests with one model. Not for several threads at once.
+    """Answers requests of every kind with one model. Not for several threads at once.
 
     Args:
         model: The model.
@@ -49,61 +91,180 @@ class Answerer:
     def __init__(self, model: Model, *, signature_name: str = "") -> None:
         self._model = model
         self._signature_name = signature_name
+        self._rules: Rules = model.rules or DEFAULT_RULES
 
-    def answer(self, bodies: Sequence[bytes]) -> list[Answer]:
-        """Answer each of `bodies`, in order. Never raises for what a caller sent or a model did."""
-        found: list[Answer | None] = [None] * len(bodies)
+    def answer(self, requests: Sequence[tuple[int, bytes]], /) -> list[Answer]:
+        """Answer each of `requests`, a kind of message and a body, in order.
+
+        Never raises for what a caller sent or a model did.
+        """
+        if self._model.passthrough is not None:
+            return self._passed_through(requests)
+        found: list[Answer | None] = [None] * len(requests)
         groups: dict[Any, list[_Asked]] = {}
-        for place, body in enumerate(bodies):
+        for place, (kind, body) in enumerate(requests):
+            began = time.perf_counter_ns()
+            protocol = protocol_of(kind)
+            if protocol is None:
+                found[place] = Answer(501, _ERRORS.error(501, _unknown(kind)))
+                continue
             # Each is read by itself, so that a faulty one harms nobody else.
             try:
-                asked = self._read(place, body)
-                groups.setdefault((asked.signature.name, asked.rows.key), []).append(asked)
+                asked = self._read(place, protocol, body)
             except Exception as error:
-                found[place] = _failure(error)
+                found[place] = _failure(error, protocol)._replace(decode_us=_since(began))
+                continue
+            asked.decode_us = _since(began)
+            groups.setdefault((asked.signature.name, asked.rows[0].key), []).append(asked)
         for group in groups.values():
-            for asked, answer in zip(group, self._ask(group), strict=True):
-                found[asked.place] = answer
+            self._ask(group)
+            for asked in group:
+                found[asked.place] = self._write(asked)
         return [answer for answer in found if answer is not None]
 
-    def _read(self, place: int, body: bytes) -> _Asked:
-        request = read_request(body, ignores_unknown_keys=self._model.ignores_unknown_keys)
-        signature = self._model.signature(request.signature_name or self._signature_name)
-        return _Asked(place, signature, signature.decode(request.instances))
-
-    def _ask(self, group: list[_Asked]) -> list[Answer]:
-        """One call for all of `group`; if that fails, one call each."""
-        signature = group[0].signature
+    def _read(self, place: int, protocol: Protocol, body: bytes) -> _Asked:
+        request = protocol.read(body, self._model)
+        # What takes extras gets the name as one of them, whatever it is.
+        name = "" if self._model.takes_extras else request.signature_name or self._signature_name
+        signature = self._model.signature(name)
         try:
-            rows = signature.join([asked.rows for asked in group]) if len(group) > 1 else group[0].rows
-            outputs = signature.run(rows)
-        except Exception as error:
-            if len(group) == 1:
-                return [_failure(error)]
+            rows = signature.decode(request.instances)
+        except Refused as refused:
+            raise protocol.located(refused, request) from refused
+        pieces = [rows]
+        if rows.count > self._rules.max_batch_size and not self._model.takes_extras:
+            pieces = self._cut(signature, rows, request.instances)
+        return _Asked(place, protocol, request, signature, pieces, 0)
+
+    def _cut(self, signature: Signature, rows: Rows, instances: RawInstances) -> list[Rows]:
+        """Pieces of the most that one call may have; all in one where the model wants them together."""
+        most = self._rules.max_batch_size
+        pieces = []
+        for start in range(0, rows.count, most):
+            piece = signature.decode(_part(instances, start, start + most))
+            # Equal keys say that rows may share a call, so they may be asked in several, too.
+            if piece.key != rows.key:
+                return [rows]
+            pieces.append(piece)
+        return pieces
+
+    def _ask(self, group: list[_Asked]) -> None:
+        """As few calls as may be; where one fails, each of its requests is asked alone."""
+        for call in _calls(group, self._rules.max_batch_size):
+            call = [(asked, rows) for asked, rows in call if asked.error is None]
+            if not call or self._run(call):
+                continue
+            if len({id(asked) for asked, _ in call}) == 1:
+                continue
             # Only the guilty one shall fail.
-            return [self._ask([asked])[0] for asked in group]
-        given: list[Answer] = []
+            for asked, _ in call:
+                asked.error = None
+            for asked, rows in call:
+                if asked.error is None:
+                    self._run([(asked, rows)])
+
+    def _run(self, call: list[tuple[_Asked, Rows]]) -> bool:
+        """One call of the model; whether it went well. Leaves its outcome with those who asked."""
+        signature = call[0][0].signature
+        try:
+            rows = signature.join([rows for _, rows in call]) if len(call) > 1 else call[0][1]
+            began = time.perf_counter_ns()
+            outputs = signature.run(rows)
+            model_us = _since(began)
+        except Exception as error:
+            for asked, _ in call:
+                asked.error = error
+            return False
         start = 0
-        for asked in group:
-            stop = start + asked.rows.count
-            given.append(_write(signature, outputs, start, stop))
+        for asked, piece in call:
+            stop = start + piece.count
+            asked.parts.append(_Part(outputs, start, stop, model_us, rows.count))
             start = stop
-        return given
+        return True
+
+    def _write(self, asked: _Asked) -> Answer:
+        if asked.error is not None:
+            return _failure(asked.error, asked.protocol)._replace(decode_us=asked.decode_us)
+        began = time.perf_counter_ns()
+        try:
+            predictions: list[Any] = []
+            for part in asked.parts:
+                said = asked.signature.predictions(part.outputs, part.start, part.stop)
+                predictions = said if len(asked.parts) == 1 else [*predictions, *said]
+            body = asked.protocol.write(predictions, asked.request, self._model, asked.signature)
+            answer = Answer(200, body)
+        except Exception as error:
+            answer = _failure(error, asked.protocol)
+        return answer._replace(
+            decode_us=asked.decode_us,
+            model_us=sum(part.model_us for part in asked.parts),
+            encode_us=_since(began),
+            instances=max(part.instances for part in asked.parts),
+        )
+
+    def _passed_through(self, requests: Sequence[tuple[int, bytes]]) -> list[Answer]:
+        """Bodies as they came, to a server of the user's own."""
+        assert self._model.passthrough is not None
+        bodies = [body for kind, body in requests if kind == PREDICT]
+        began = time.perf_counter_ns()
+        try:
+            given = iter(self._model.passthrough(bodies) if bodies else [])
+            model_us = _since(began)
+            return [
+                Answer(*next(given), model_us=model_us, instances=1)
+                if kind == PREDICT
+                else _failure(NotOffered(_OWN_SERVER), protocol_of(kind) or _ERRORS)
+                for kind, _ in requests
+            ]
+        except Exception as error:
+            return [_failure(error, protocol_of(kind) or _ERRORS) for kind, _ in requests]
 
 
-def _write(signature: Signature, outputs: Any, start: int, stop: int) -> Answer:
-    try:
-        return Answer(200, answers.predictions(signature.predictions(outputs, start, stop)))
-    except Exception as error:
-        return _failure(error)
+_ERRORS = GoogleErrors()
+_OWN_SERVER = (
+    "This version is a container, which understands only what its own server does. Send the request that it "
+    "wants to :predict."
+)
 
 
-def _failure(error: Exception) -> Answer:
+def _calls(group: list[_Asked], most: int) -> list[list[tuple[_Asked, Rows]]]:
+    """The pieces of all requests, in order, as calls of at most `most` instances (or one larger piece)."""
+    calls: list[list[tuple[_Asked, Rows]]] = [[]]
+    count = 0
+    for asked in group:
+        for rows in asked.rows:
+            if calls[-1] and count + rows.count > most:
+                calls.append([])
+                count = 0
+            calls[-1].append((asked, rows))
+            count += rows.count
+    return calls
+
+
+def _part(instances: RawInstances, start: int, stop: int) -> RawInstances:
+    if isinstance(instances, ArrayInstances):
+        return instances.part(start, stop)
+    return RawInstances(instances.values[start:stop], instances.booleans, instances.extras, instances.rules)
+
+
+def _since(began: int) -> int:
+    return (time.perf_counter_ns() - began) // 1000
+
+
+def _unknown(kind: int) -> str:
+    if kind == EXPLAIN:
+        return "This version explains nothing: it was made without explanationConfig."
+    return f"The model worker knows no message of kind {kind}."
+
+
+def _failure(error: Exception, protocol: Protocol | GoogleErrors) -> Answer:
     if isinstance(error, Refused):
-        return Answer(400, answers.error(400, error.message, answers.bad_request(error.violations)))
+        return Answer(400, protocol.error(400, error.message, error.violations))
+    if isinstance(error, NotOffered):
+        return Answer(501, protocol.error(501, str(error)))
     if isinstance(error, BadOutput):
-        return Answer(500, answers.error(500, f"Prediction failed: {error}"))
+        return Answer(500, protocol.error(500, f"Prediction failed: {error}"))
     # The traceback is for the owner of the model, in the worker's log; it is no caller's business.
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
-    return Answer(500, answers.error(500, f"Prediction failed: {type(error).__name__}: {error}"))
+    return Answer(500, protocol.error(500, f"Prediction failed: {type(error).__name__}: {error}"))

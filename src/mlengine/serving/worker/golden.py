@@ -9,7 +9,11 @@ that may vary), the user helps with a sample in `serving.json`, which is tried i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mlengine.serving.messages import PREDICT
 from mlengine.serving.runtimes.model import LoadFailed, Model
+from mlengine.serving.runtimes.rules import DEFAULT_RULES
 from mlengine.serving.worker import answers
 from mlengine.serving.worker.batch import Answerer
 from mlengine.serving.worker.decode import loads
@@ -19,11 +23,15 @@ _MOST_SHOWN = 2000
 
 def prove(model: Model) -> None:
     """Make sure that `model` answers. Raises LoadFailed with what was sent and what came back."""
+    if model.passthrough is not None or (model.takes_extras and not model.samples):
+        return  # a container is healthy by now; of a class of the user's no more is known than that it loaded
     signature = {} if model.default is not None else {"signature_name": min(model.signatures)}
     failures: list[str] = []
+    # Whatever its answers may hold later: here NaN says that the model has learnt nothing.
+    strict = replace(model, rules=replace(model.rules or DEFAULT_RULES, non_finite="REJECT"))
     for sample in model.samples:
         body = answers.dumps({"instances": [sample], **signature})
-        status, answer = Answerer(model).answer([body])[0]
+        status, answer = Answerer(strict).answer([(PREDICT, body)])[0][:2]
         if status == 200:
             return
         failures.append(f"Sent: {_cut(body)} Answered: {loads(answer)['error']['message']}")

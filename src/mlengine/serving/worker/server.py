@@ -1,263 +1,333 @@
-"""The worker's socket loop: one thread reads what has come in, asks the model once, and writes the answers.
+"""The loop of a model worker: one thread reads what has come in, asks a model once, and writes the answers.
 
-While the model computes, requests gather in the sockets; the next batch is all of them, up to 64. That needs
-no timer, and adds no wait to a request that comes alone. Nothing more is read while a batch is full or its
-bodies are large, and nothing from a caller who does not fetch his answers: so memory stays bounded.
+It serves any number of versions, each at a desk with a socket of its own, one batch after the other in turn.
+A desk may come or go while the others are served: `call` hands a step to the loop from another thread.
 """
 
 from __future__ import annotations
 
-import os
+import json
+import select
 import selectors
 import signal
 import socket
-import stat
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
-from mlengine.serving.messages import DESCRIBE, LARGEST_BODY, PREDICT, Frame, FrameReader, pack
+from mlengine.serving.messages import (
+    CANCEL,
+    DESCRIBE,
+    INFER,
+    LARGEST_BODY,
+    PREDICT,
+    TF_SERVING,
+    TIMES,
+    pack,
+)
 from mlengine.serving.worker import answers
 from mlengine.serving.worker.batch import Answer
+from mlengine.serving.worker.line import Line
+from mlengine.serving.worker.listening import Listener
+from mlengine.serving.worker.turns import Request, Turns
 
-LARGEST_BATCH = 64
 DRAIN_SECONDS = 5.0
-_CHUNK = 256 * 1024
-_MOST_UNREAD_ANSWERS = 16 * 1024 * 1024
-# sockaddr_un holds 108 bytes on Linux, 104 elsewhere, one of them for the end.
-_LONGEST_PATH = 103
+_LOOK_SECONDS = 0.02
+_MOST = 0xFFFFFFFF
 
 
-class Listener:
-    """A Unix socket that appears under its name only when it can be connected to.
+class Answers(Protocol):
+    """Whoever answers batches of requests, in order."""
 
-    Args:
-        path: Where it appears; another socket there is replaced.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._early = path.with_name(f"{path.name}.{os.getpid()}")
-        self._inode: int | None = None
-        if len(os.fsencode(self._early)) > _LONGEST_PATH:
-            raise ValueError(f"The socket's path is too long for a Unix socket: {path}")
-
-    def open(self) -> socket.socket:
-        """Bind, listen, then take the name. Only the owner may connect."""
-        self._early.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self._early))
-        self._early.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        listener.listen(128)
-        listener.setblocking(False)
-        self._inode = self._early.stat().st_ino
-        self._early.rename(self.path)
-        return listener
-
-    def remove(self) -> None:
-        """Give the name up, unless a successor has taken it."""
-        try:
-            if self._inode is not None and self.path.stat().st_ino == self._inode:
-                self.path.unlink()
-        except OSError:
-            pass
+    def __call__(self, requests: Sequence[tuple[int, bytes]], /) -> list[Answer]: ...
 
 
-class _Connection:
-    """One caller's socket."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self.socket = connected
-        self.reader = FrameReader()
-        self.outgoing = bytearray()
-        self.waiting = 0
-        self.ended = False
-        self.events = selectors.EVENT_READ
-
-
-class Server:
-    """Serves one model until told to stop.
+class Desk:
+    """One version, as the loop sees it.
 
     Args:
+        name: For messages; unique in this process.
         listener: Where callers connect.
-        answer: Answers a batch of predict bodies, in order.
+        answer: Answers a batch.
         description: The body of the answer to DESCRIBE.
+        turns: Who is answered when.
     """
 
     def __init__(
         self,
+        name: str,
         listener: Listener,
         *,
-        answer: Callable[[Sequence[bytes]], list[Answer]],
+        answer: Answers,
         description: bytes,
+        turns: Turns[Line] | None = None,
     ) -> None:
-        self._listener = listener
-        self._answer = answer
-        self._description = description
-        self._selector = selectors.DefaultSelector()
-        self._connections: set[_Connection] = set()
-        self._queue: deque[tuple[_Connection, Frame]] = deque()
-        self._queued_bytes = 0
-        self._turn = 0
-        self._stopping = False
+        self.name = name
+        self.listener = listener
+        self.answer = answer
+        self.description = description
+        self.turns: Turns[Line] = Turns() if turns is None else turns
+        self.lines: set[Line] = set()
+        self.listening: socket.socket | None = None
+        self.queued = False
 
-    def run(self, ready: Callable[[], None]) -> None:
-        """Serve until SIGTERM; then answer what has been asked, and return. Main thread only.
-
-        Args:
-            ready: Called once callers can connect.
-        """
-        wake, waker = socket.socketpair()
-        wake.setblocking(False)
-        waker.setblocking(False)
-        signal.set_wakeup_fd(waker.fileno())
-        signal.signal(signal.SIGTERM, self._stop)
-        self._selector.register(wake, selectors.EVENT_READ, wake)
-        listener = self._listener.open()
-        self._selector.register(listener, selectors.EVENT_READ, listener)
-        ready()
-        while not self._stopping:
-            self._collect(timeout=0 if self._queue else None)
-            self._answer_batch()
-        self._selector.unregister(listener)
-        self._listener.remove()
-        listener.close()
-        self._drain()
-
-    def _stop(self, *_: object) -> None:
-        self._stopping = True
-
-    def _drain(self) -> None:
-        """Finish what was asked before the end, within DRAIN_SECONDS."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < deadline:
-            asked = len(self._queue)
-            self._collect(timeout=0)
-            self._answer_batch()
-            unfinished = any(c.reader.unfinished or c.outgoing for c in self._connections)
-            if not asked and not self._queue and not unfinished:
-                break
-            if unfinished and not self._queue:
-                self._collect(timeout=0.05)
-        for connection in list(self._connections):
-            self._close(connection)
+    def gone(self, line: Line) -> None:
+        """A caller has hung up."""
+        self.lines.discard(line)
+        self.turns.forget(line)
 
     @property
-    def _full(self) -> bool:
-        return len(self._queue) >= LARGEST_BATCH or self._queued_bytes >= LARGEST_BODY
+    def idle(self) -> bool:
+        """Whether every request that has begun to arrive was answered."""
+        return not len(self.turns) and all(line.idle for line in self.lines)
+
+
+class Server:
+    """Serves desks until told to stop. All but `call` is for the thread that runs it.
+
+    Args:
+        before: Told the desk whose model is about to compute.
+    """
+
+    def __init__(self, *, before: Callable[[Desk], None] | None = None) -> None:
+        self._before = before
+        self._selector = selectors.DefaultSelector()
+        self._desks: list[Desk] = []
+        # Those with requests, the one that has waited longest for its turn first.
+        self._waiting: deque[Desk] = deque()
+        self._steps: deque[Callable[[], None]] = deque()
+        self._ends: list[Callable[[], None]] = []
+        self._stopping = False
+        self._wake, self._waker = socket.socketpair()
+        for end in (self._wake, self._waker):
+            end.setblocking(False)
+        self._selector.register(self._wake, selectors.EVENT_READ, self._wake)
+
+    def call(self, step: Callable[[], None]) -> None:
+        """Have the loop take `step` soon; from any thread."""
+        self._steps.append(step)
+        try:
+            self._waker.send(b"x")
+        except BlockingIOError:
+            pass  # it is awake anyhow
+
+    def watch(self, source: socket.socket, readable: Callable[[], None]) -> None:
+        """Call `readable` whenever `source` can be read."""
+        self._selector.register(source, selectors.EVENT_READ, readable)
+
+    def unwatch(self, source: socket.socket) -> None:
+        """Look at `source` no more."""
+        self._selector.unregister(source)
+
+    def open(self, desk: Desk) -> None:
+        """Begin to serve: its socket appears."""
+        desk.listening = desk.listener.open()
+        listening = desk.listening
+        self._selector.register(listening, selectors.EVENT_READ, lambda: self._welcome(desk, listening))
+        self._desks.append(desk)
+
+    def close(self, desk: Desk, closed: Callable[[], None], *, seconds: float = 2 * DRAIN_SECONDS) -> None:
+        """Let nobody in any more, answer whoever is there, and call `closed` once all have hung up.
+
+        Args:
+            seconds: After which callers who stay without asking anything are cut off.
+        """
+        self._hide(desk)
+        until = time.monotonic() + seconds
+
+        def end() -> None:
+            if desk not in self._desks:
+                return
+            if desk.lines and not (time.monotonic() > until and desk.idle):
+                self._ends.append(end)
+                return
+            self._drop(desk)
+            closed()
+
+        self._ends.append(end)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or `stop`; then answer what has been asked, and return. Main thread only."""
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        while not self._stopping:
+            self._step()
+        self._drain()
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        self._wake.close()
+        self._waker.close()
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping = True
+
+    def _step(self) -> None:
+        """Wait for what comes in, and answer one batch if one is due."""
+        desk, due = self._next()
+        if desk is None:
+            self._collect(_LOOK_SECONDS if self._ends else None)
+        elif (wait := due - time.monotonic()) > 0:
+            self._collect(wait)
+        else:
+            # What has arrived meanwhile joins; it costs one look.
+            self._collect(0)
+            self._answer_batch(desk)
+        while self._steps:
+            self._steps.popleft()()
+        if self._ends:
+            ends, self._ends = self._ends, []
+            for end in ends:
+                end()
+
+    def _next(self) -> tuple[Desk | None, float]:
+        """The desk whose batch is due first, in turn; and when it is."""
+        found: Desk | None = None
+        first = 0.0
+        for _ in range(len(self._waiting)):
+            desk = self._waiting[0]
+            if not len(desk.turns):
+                self._waiting.popleft()
+                desk.queued = False
+                continue
+            self._waiting.rotate(-1)
+            due = desk.turns.due()
+            if not due:
+                return desk, 0.0
+            if found is None or due < first:
+                found, first = desk, due
+        return found, first
 
     def _collect(self, timeout: float | None) -> None:
         """Wait for sockets, and read what they hold."""
-        events = self._selector.select(timeout)
-        # Whoever is first when the batch fills up must not be first every time.
-        self._turn += 1
-        start = self._turn % len(events) if events else 0
-        for key, mask in events[start:] + events[:start]:
-            if not isinstance(key.data, _Connection):
-                self._welcome_or_wake(key.data)
+        if timeout is not None and 0 < timeout < 0.01:
+            # A selector rounds up to milliseconds, which is longer than many a model takes.
+            timeout = self._wait_finely(timeout)
+        for key, mask in self._selector.select(timeout):
+            line = key.data
+            if not isinstance(line, Line):
+                if line is self._wake:
+                    self._wake.recv(4096)
+                else:
+                    line()
                 continue
             if mask & selectors.EVENT_WRITE:
-                self._flush(key.data)
-            if mask & selectors.EVENT_READ and not self._full:
-                self._read(key.data)
+                line.flush()
+            if mask & selectors.EVENT_READ and not line.closed and not line.desk.turns.full:
+                self._take_in(line)
 
-    def _welcome_or_wake(self, source: socket.socket) -> None:
+    def _wait_finely(self, timeout: float) -> float:
+        fd = self._selector.fileno() if hasattr(self._selector, "fileno") else -1
+        if not 0 <= fd < 1024:
+            return timeout
+        select.select([fd], (), (), timeout)
+        return 0.0
+
+    def _take_in(self, line: Line) -> None:
+        now = time.monotonic()
+        turns = line.desk.turns
+        for frame in line.read():
+            if frame.kind == CANCEL:
+                if line.requests:
+                    line.cancelled.add(frame.id)
+                continue
+            line.unanswered += 1
+            turns.add(line, frame, now)
+        if len(turns) and not line.desk.queued:
+            line.desk.queued = True
+            self._waiting.append(line.desk)
+
+    def _welcome(self, desk: Desk, listening: socket.socket) -> None:
         try:
-            if source.family == socket.AF_UNIX and source.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                connected, _ = source.accept()
-                connected.setblocking(False)
-                connection = _Connection(connected)
-                self._connections.add(connection)
-                self._selector.register(connected, selectors.EVENT_READ, connection)
-            else:
-                source.recv(4096)
+            connected, _ = listening.accept()
         except OSError:
-            pass  # the caller has gone again
+            return  # the caller has gone again
+        connected.setblocking(False)
+        desk.lines.add(Line(connected, desk, self._selector))
 
-    def _read(self, connection: _Connection) -> None:
-        while not self._full:
-            try:
-                data = connection.socket.recv(_CHUNK)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._close(connection)
-                return
-            if not data:
-                connection.ended = True
-                self._watch(connection)
-                return
-            for frame in connection.reader.feed(data):
-                connection.waiting += 1
-                self._queue.append((connection, frame))
-                self._queued_bytes += len(frame.body)
-            if len(data) < _CHUNK:
-                return
-
-    def _answer_batch(self) -> None:
-        """Answer up to LARGEST_BATCH queued requests: one model call, one write per connection."""
-        if not self._queue:
+    def _answer_batch(self, desk: Desk) -> None:
+        """Answer one batch of requests: one model call where possible, one write per caller."""
+        batch, dropped = desk.turns.take()
+        for line in dropped:
+            line.unanswered -= 1
+            line.watch()
+        if not batch:
             return
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
-        self._queued_bytes -= sum(len(frame.body) for _, frame in batch)
-        # A caller who has gone wants no answer.
-        batch = [(connection, frame) for connection, frame in batch if connection in self._connections]
-        asked = [frame for _, frame in batch if frame.kind == PREDICT and not frame.skipped]
-        answered = iter(self._answer([frame.body for frame in asked]) if asked else ())
-        for connection, frame in batch:
-            is_predict = frame.kind == PREDICT and not frame.skipped
-            status, body = next(answered) if is_predict else self._other(frame)
-            connection.outgoing += pack(body, id=frame.id, kind=frame.kind, status=status)
-            connection.waiting -= 1
-        for connection in {connection for connection, _ in batch}:
-            self._flush(connection)
+        began = time.monotonic()
+        ours = [_own_answer(desk, request, began) for request in batch]
+        asked = [request.frame for request, own in zip(batch, ours, strict=True) if own is None]
+        given: Iterator[Answer] = iter(())
+        if asked:
+            if self._before is not None:
+                self._before(desk)
+            given = iter(desk.answer([(frame.kind, frame.body) for frame in asked]))
+        took = time.monotonic() - began
+        # Whoever came during the call is counted apart from those who are about to be answered.
+        self._collect(0)
+        for request, own in zip(batch, ours, strict=True):
+            line, frame = request.caller, request.frame
+            status, body, *spent = own or next(given)
+            waited = int((began - request.arrived) * 1e6)
+            times = TIMES.pack(*[min(max(part, 0), _MOST) for part in (waited, *spent[:4])])
+            line.outgoing += pack(times + body, id=frame.id, kind=frame.kind, status=status)
+            line.unanswered -= 1
+        desk.turns.answered(len(batch), took, time.monotonic())
+        for line in {request.caller for request in batch}:
+            line.flush()
 
-    def _other(self, frame: Frame) -> Answer:
-        if frame.skipped:
-            message = (
-                f"The request has {frame.skipped} bytes; at most {LARGEST_BODY} are taken. "
-                f"Send fewer instances in one request."
-            )
-            return Answer(413, answers.error(413, message))
-        if frame.kind == DESCRIBE:
-            return Answer(200, self._description)
-        return Answer(400, answers.error(400, f"The model worker knows no message of kind {frame.kind}."))
+    def _drain(self) -> None:
+        """Finish what was asked before the end, within DRAIN_SECONDS."""
+        for desk in self._desks:
+            self._hide(desk)
+        until = time.monotonic() + DRAIN_SECONDS
+        quiet = 0
+        while quiet < 2 and time.monotonic() < until:
+            self._collect(0)
+            for desk in self._desks:
+                self._answer_batch(desk)
+            quiet = quiet + 1 if all(desk.idle for desk in self._desks) else 0
+            if not quiet and not any(len(desk.turns) for desk in self._desks):
+                self._collect(_LOOK_SECONDS)
+        for desk in list(self._desks):
+            self._drop(desk)
 
-    def _flush(self, connection: _Connection) -> None:
-        if connection.outgoing:
-            try:
-                sent = connection.socket.send(connection.outgoing)
-                del connection.outgoing[:sent]
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._close(connection)
-                return
-        self._watch(connection)
+    def _hide(self, desk: Desk) -> None:
+        if desk.listening is not None:
+            self._selector.unregister(desk.listening)
+            desk.listener.remove()
+            desk.listening.close()
+            desk.listening = None
 
-    def _watch(self, connection: _Connection) -> None:
-        """Ask the selector for what this connection can do now; let it go when nothing is left."""
-        if connection.ended and not connection.waiting and not connection.outgoing:
-            self._close(connection)
-            return
-        reads = not connection.ended and len(connection.outgoing) < _MOST_UNREAD_ANSWERS
-        events = (selectors.EVENT_READ if reads else 0) | (
-            selectors.EVENT_WRITE if connection.outgoing else 0
+    def _drop(self, desk: Desk) -> None:
+        self._desks.remove(desk)
+        for line in list(desk.lines):
+            line.close()
+
+
+def _own_answer(desk: Desk, request: Request[Line], now: float) -> Answer | None:
+    """What is answered without asking the model; None where it must be asked."""
+    frame = request.frame
+    if frame.skipped:
+        message = (
+            f"The request has {frame.skipped} bytes; at most {LARGEST_BODY} are taken. "
+            f"Send fewer instances in one request."
         )
-        if events == connection.events:
-            return
-        if not connection.events:
-            self._selector.register(connection.socket, events, connection)
-        elif not events:
-            self._selector.unregister(connection.socket)
-        else:
-            self._selector.modify(connection.socket, events, connection)
-        connection.events = events
+        return Answer(413, _error(frame.kind, 413, message))
+    if frame.kind == DESCRIBE:
+        return Answer(200, desk.description)
+    if not PREDICT <= frame.kind < CANCEL:
+        return Answer(400, answers.error(400, f"The model worker knows no message of kind {frame.kind}."))
+    if request.late(now):
+        message = (
+            f"The request waited {now - request.arrived:.2f} s for the model, longer than it may take. "
+            f"Send it again later, or give the version more nodes."
+        )
+        return Answer(504, _error(frame.kind, 504, message))
+    return None
 
-    def _close(self, connection: _Connection) -> None:
-        if connection in self._connections:
-            self._connections.discard(connection)
-            if connection.events:
-                self._selector.unregister(connection.socket)
-            connection.socket.close()
+
+def _error(kind: int, code: int, message: str) -> bytes:
+    if kind in (TF_SERVING, INFER):
+        return json.dumps({"error": message}).encode("ascii")
+    return answers.error(code, message)
