@@ -238,7 +238,9 @@ def test_a_model_is_made_once(projects: Any) -> None:
 def test_a_model_holds_its_whole_default_version(projects: Any, line: str) -> None:
     model = projects.models().get(name=line).execute()
 
-    assert model["defaultVersion"] == projects.models().versions().get(name=f"{line}/versions/v1").execute()
+    version = projects.models().versions().get(name=f"{line}/versions/v1").execute()
+    assert googles(model["defaultVersion"]) == googles(version)
+    assert model["mlengine"]["traffic"] == {"split": {"v1": 100}, "shadow": {}}
     code, _, message = refused(projects.models().get(name=f"{PARENT}/models/lin"))
     assert code == 404
     assert "Did you mean 'line'?" in message
@@ -297,7 +299,10 @@ def test_a_version_is_deployed_and_the_first_becomes_the_default(
 
     assert operation["metadata"]["version"]["name"] == f"{model}/versions/v1"
     version = {key: value for key, value in done["response"].items() if key != "@type"}
-    assert version == projects.models().versions().get(name=f"{model}/versions/v1").execute()
+    read = projects.models().versions().get(name=f"{model}/versions/v1").execute()
+    assert googles(version) == googles(read)
+    assert read["mlengine"]["schema"]["framework"] == "scikit-learn"
+    assert read["mlengine"]["acceleration"] == version["mlengine"]["acceleration"]
     assert (version["state"], version["isDefault"], version["framework"]) == ("READY", True, "SCIKIT_LEARN")
     assert refused(projects.models().versions().create(parent=model, body=body))[0] == 409
 
@@ -341,8 +346,12 @@ def test_a_version_is_patched_by_its_mask(projects: Any, line: str) -> None:
     assert operation["response"]["description"] == "Second."
     assert versions.get(name=name).execute()["labels"] == {"a": "b"}
     assert refused(versions.patch(name=name, body=body, updateMask="description"))[:2] == (409, "ABORTED")
-    scaled = versions.patch(name=name, body={"manualScaling": {"nodes": 2}}, updateMask="manualScaling.nodes")
-    assert "one worker" in refused(scaled)[2]
+    scaled = {"manualScaling": {"nodes": 1}, "mlengine": {"maxBatchSize": 8}}
+    mask = "manualScaling.nodes,mlengine.maxBatchSize"
+    changed = versions.patch(name=name, body=scaled, updateMask=mask).execute()["response"]
+    assert (changed["manualScaling"], changed["mlengine"]["maxBatchSize"]) == ({"nodes": 1}, 8)
+    most = {"manualScaling": {"nodes": 1_000_000}}
+    assert "this machine has" in refused(versions.patch(name=name, body=most, updateMask="manualScaling"))[2]
 
 
 @pytest.mark.method("ml.projects.models.versions.setDefault")
@@ -459,17 +468,26 @@ def cancelled(projects: Any, whole: Server, model: str, origins: str, cancel: Ca
 
 
 def workers(whole: Server, model: str) -> list[Path]:
-    """The processes that serve, or will serve, versions of a model."""
-    key = f"local/{model.rpartition('/')[2]}/".encode()
-    found = []
-    for file in (whole.data_dir / "serving").glob("*/worker.json"):
-        process = Path("/proc") / str(json.loads(file.read_text() or '{"pid": 0}')["pid"])
+    """The nodes that serve, or will serve, versions of a model, as their folders note them."""
+    key = f'"modelName": "{model.rpartition("/")[2]}"'
+    found: list[Path] = []
+    for file in (whole.data_dir / "serving").glob("*/options.json"):
         try:
-            if key in (process / "cmdline").read_bytes():
-                found.append(process)
+            if key in file.read_text():
+                found += file.parent.glob("node-*.json")
         except FileNotFoundError:
             continue
     return found
+
+
+def googles(version: dict[str, Any]) -> dict[str, Any]:
+    """A version without what is told of the moment, and of its model, only where it is asked for itself."""
+    block = {
+        name: value
+        for name, value in version["mlengine"].items()
+        if name not in ("schema", "nodes", "asleep")
+    }
+    return version | {"mlengine": block}
 
 
 def located(name: str) -> str:

@@ -78,22 +78,15 @@ def test_a_failed_version_does_not_become_the_default(shell: Shell, line: Path):
 
 def test_a_worker_that_is_killed_comes_back_by_itself(server: Server, shell: Shell, line: Path):
     deploy(shell, "phoenix", "--origin", str(line))
-    folders = [path for path in (server.data_dir / "serving").glob("*/worker.json") if path.exists()]
-    mine = next(path for path in folders if "phoenix" in _command_line(json.loads(path.read_text())["pid"]))
-    pid = json.loads(mine.read_text())["pid"]
+    serving = server.data_dir / "serving"
+    mine = next(path for path in serving.glob("*/options.json") if '"phoenix"' in path.read_text()).parent
+    host = json.loads((mine / "node-0.json").read_text())["host"]
 
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: mine.exists() and json.loads(mine.read_text())["pid"] != pid, "a new worker")
+    os.kill(int((serving / "hosts" / host / "pid").read_text()), signal.SIGKILL)
+    wait_until(lambda: json.loads((mine / "node-0.json").read_text())["host"] != host, "a new worker")
     predicted = shell.run("predict", "--model", "phoenix", "--json-instances", "-", stdin="[3]\n")
 
     assert json.loads(predicted.stdout) == pytest.approx([7.0])
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except FileNotFoundError:
-        return ""
 
 
 def test_a_query_that_would_change_the_answer_of_a_prediction_is_refused(

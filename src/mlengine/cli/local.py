@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlengine.cli.command import Command
+from mlengine.cli.command import Command, UsageError
 from mlengine.cli.grammar import Parser, at_least, choice, comma_list
 from mlengine.cli.predictions import ask, input_flags
 from mlengine.cli.session import Session
@@ -14,7 +14,7 @@ from mlengine.cli.session import Session
 if TYPE_CHECKING:
     from mlengine.client.local_cluster import Cluster
 
-_FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
+_FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost", "lightgbm", "keras", "pytorch", "onnx")
 # Kinds of processes besides the first one, and how many there are if nothing is said.
 _COUNTS = {"parameter-server": 2, "worker": 2, "evaluator": 0}
 
@@ -175,6 +175,13 @@ def _predict_arguments(parser: Parser) -> None:
         help=f"{', '.join(_FRAMEWORKS)}; default: told by the files",
     )
     add("--runtime-version", default="", metavar="V", help="see: mlengine runtimes list")
+    add(
+        "--prediction-class",
+        default="",
+        metavar="MODULE.CLASS",
+        help="class of a custom prediction routine",
+    )
+    add("--packages", type=comma_list, default=(), metavar="FILE,...", help="local packages that it needs")
     input_flags(parser)
 
 
@@ -184,7 +191,10 @@ def _predict(arguments: Namespace, session: Session) -> int:
     from mlengine.client import local_model
     from mlengine.environments import default_cache_dir
 
-    folder = local_model.check_folder(arguments.model_dir)
+    own = arguments.prediction_class
+    if own and arguments.framework:
+        raise UsageError("argument --framework: not allowed with argument --prediction-class.")
+    folder = local_model.check_folder(arguments.model_dir, any_files=bool(own))
     # All at once: loading the model takes longer than any number of instances.
     return ask(
         arguments,
@@ -194,6 +204,8 @@ def _predict(arguments: Namespace, session: Session) -> int:
             body,
             named_framework=arguments.framework,
             runtime_version=arguments.runtime_version,
+            prediction_class=own,
+            packages=[Path(name) for name in arguments.packages],
             cache_dir=default_cache_dir(session.environment),
             on_progress=session.say,
             on_output=session.debug,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
 from mlengine.cli import policies
@@ -61,8 +61,72 @@ def _list(_arguments: Namespace, session: Session) -> int:
 
 
 def _describe(arguments: Namespace, session: Session) -> int:
-    show(session, session.api.model(arguments.model))
+    _show(session, session.api.model(arguments.model))
     return 0
+
+
+def _show(session: Session, model: dict[str, Any]) -> None:
+    from mlengine.cli.version_words import of_traffic
+
+    show(session, model)
+    for line in of_traffic(model):
+        session.say(line)
+
+
+def _traffic_arguments(parser: Parser) -> None:
+    _model(parser)
+    parser.add_argument(
+        "--split", type=_percents, metavar="VERSION=PERCENT,...", help="who answers how much; 100 together"
+    )
+    copies = parser.add_mutually_exclusive_group()
+    copies.add_argument(
+        "--shadow",
+        type=_fractions,
+        metavar="VERSION=SHARE,...",
+        help="who gets copies of how much; their answers are counted and thrown away",
+    )
+    copies.add_argument("--clear-shadow", action="store_true", help="let nobody get copies")
+
+
+def _set_traffic(arguments: Namespace, session: Session) -> int:
+    body: dict[str, Any] = {}
+    if arguments.split is not None:
+        body["split"] = arguments.split
+    if arguments.shadow is not None or arguments.clear_shadow:
+        body["shadow"] = arguments.shadow or {}
+    if not body:
+        raise UsageError("argument --split: Must be specified, or --shadow, or --clear-shadow.")
+    _show(session, session.api.set_traffic(arguments.model, body))
+    return 0
+
+
+def _roll_back(arguments: Namespace, session: Session) -> int:
+    _show(session, session.api.roll_back(arguments.model))
+    return 0
+
+
+def _percents(text: str) -> dict[str, int]:
+    """`v1=90,v2=10`, with or without signs of percent."""
+    found = {}
+    for version, share in mapping(text).items():
+        if not share.removesuffix("%").isdecimal():
+            raise ArgumentTypeError(f"[{version}={share}]: a share is a whole number of percent.")
+        found[version] = int(share.removesuffix("%"))
+    return found
+
+
+def _fractions(text: str) -> dict[str, float]:
+    """`v3=50%`, or as a fraction `v3=0.5`."""
+    found = {}
+    for version, share in mapping(text).items():
+        try:
+            part = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+        except ValueError:
+            part = -1.0
+        if not 0 <= part <= 1:
+            raise ArgumentTypeError(f"[{version}={share}]: write 50%, or 0.5.")
+        found[version] = part
+    return found
 
 
 def _update_arguments(parser: Parser) -> None:
@@ -140,6 +204,22 @@ COMMANDS = (
         arguments=_model,
         run=_delete,
         example="models delete titanic --quiet",
+    ),
+    Command(
+        words="models set-traffic",
+        summary="Divide a model's requests between versions, and copy some to others.",
+        arguments=_traffic_arguments,
+        run=_set_traffic,
+        detail="For requests that name no version. A split of one version makes it the default.",
+        example="models set-traffic titanic --split v1=90,v2=10 --shadow v3=50%",
+    ),
+    Command(
+        words="models roll-back",
+        summary="Let answer what did before the last change of default or split.",
+        arguments=_model,
+        run=_roll_back,
+        detail="Again, it goes one change further back.",
+        example="models roll-back titanic",
     ),
     *policies.commands(
         "models",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from mlengine.cli import versions_settings
+from mlengine.cli import version_words, versions_serving, versions_settings
 from mlengine.cli.command import Command
 from mlengine.cli.grammar import Parser, choice, mapping, within
 from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
 
 TABLE = "table(name.basename(), deploymentUri, state)"
-_FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost")
+_FRAMEWORKS = ("tensorflow", "scikit-learn", "xgboost", "lightgbm", "keras", "pytorch", "onnx")
 
 
 def _version(parser: Parser) -> None:
@@ -58,7 +58,7 @@ def _create(arguments: Namespace, session: Session) -> int:
         "description": arguments.description,
         "deploymentUri": arguments.origin,
     }
-    body = read_config(arguments.config, track=session.track) if arguments.config else {}
+    body = read_config(arguments.config) if arguments.config else {}
     body |= {name: value for name, value in settings.items() if value is not None}
     body = over(body, versions_settings.settings(arguments))
     if arguments.labels:
@@ -81,7 +81,29 @@ def _create(arguments: Namespace, session: Session) -> int:
     if arguments.asynchronous:
         session.info(f"Operation {operation['name']} goes on.")
         return 0
-    return wait(session, operation, "Creating version (this might take a few minutes)")
+    return wait(
+        session,
+        operation,
+        "Creating version (this might take a few minutes)",
+        stage=lambda: _stage(session, arguments.model, arguments.version),
+        then=lambda made: _tell(session, [version_words.accelerated(made.get("mlengine") or {})]),
+    )
+
+
+def _stage(session: Session, model: str, version: str) -> str:
+    """What is being done for it now, in words."""
+    from mlengine.errors import Problem
+
+    try:
+        block = session.api.version(model, version).get("mlengine") or {}
+    except Problem:  # whatever it is, the operation will say it
+        return ""
+    return version_words.STAGES.get(str(block.get("stage", "")), "")
+
+
+def _tell(session: Session, lines: list[str]) -> None:
+    for line in filter(None, lines):
+        session.say(line)
 
 
 def _list_arguments(parser: Parser) -> None:
@@ -95,7 +117,9 @@ def _list(arguments: Namespace, session: Session) -> int:
 
 
 def _describe(arguments: Namespace, session: Session) -> int:
-    show(session, session.api.version(arguments.model, arguments.version))
+    version = session.api.version(arguments.model, arguments.version)
+    show(session, version)
+    _tell(session, version_words.of_version(version))
     return 0
 
 
@@ -110,6 +134,7 @@ def _update_arguments(parser: Parser) -> None:
     add("--description", metavar="TEXT", help="free text")
     parser.label_flags()
     add("--config", metavar="FILE", help="YAML file with what changes; flags win over it")
+    versions_serving.flags(parser)
     add("--bigquery-table-name", metavar="PROJECT.DATASET.TABLE", help="where requests are logged")
     add("--sampling-percentage", type=within(0, 1), metavar="SHARE", help="share of requests, 0 to 1")
 
@@ -128,6 +153,7 @@ def _update(arguments: Namespace, session: Session) -> int:
     }
     if logging := {name: value for name, value in logging.items() if value is not None}:
         body = over(body, {"requestLoggingConfig": logging})
+    body = over(body, versions_serving.settings(arguments))
     labels = Labels(
         update=arguments.update_labels, remove=arguments.remove_labels, clear=arguments.clear_labels
     )
@@ -162,7 +188,8 @@ COMMANDS = (
         summary="Deploy an exported model.",
         arguments=_create_arguments,
         run=_create,
-        detail="It is ready once it has answered a prediction. A model's first version becomes its default.",
+        detail="It is ready once it has answered a prediction. A model's first version becomes its default. "
+        "Where a quicker form of the model gives the same answers, that serves.",
         example="versions create v1 --model titanic --origin gs://BUCKET/export/ --runtime-version 1.15",
     ),
     Command(
@@ -181,7 +208,7 @@ COMMANDS = (
     ),
     Command(
         words="versions update",
-        summary="Change a version's description, labels or scaling.",
+        summary="Change a version's description, labels, scaling, or how it treats requests.",
         arguments=_update_arguments,
         run=_update,
         example="versions update v1 --model titanic --description 'with ages'",

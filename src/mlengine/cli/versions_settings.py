@@ -9,6 +9,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
+from mlengine.cli import versions_serving
 from mlengine.cli.command import UsageError
 from mlengine.cli.grammar import Parser, at_least, choice, comma_list, keyed, mapping, within
 from mlengine.cli.jobs_replicas import accelerator_config, email
@@ -29,12 +30,17 @@ def flags(parser: Parser) -> None:
     add = parser.add_argument
     add("--machine-type", metavar="TYPE", help="machine that serves it")
     add("--accelerator", type=_accelerator, metavar="type=T,count=N", help="GPUs of each machine")
-    add("--min-nodes", type=at_least(0), metavar="N", help="fewest processes")
-    add("--max-nodes", type=at_least(1), metavar="N", help="most processes")
+    versions_serving.flags(parser)
+    add("--no-accelerate", action="store_true", help="serve the model as it is, in no quicker form")
     add("--metric-targets", type=_targets, metavar="METRIC=PERCENT,...", help=f"of {', '.join(_METRICS)}")
     add("--service-account", type=email, metavar="EMAIL", help="account the model's code runs as")
     add("--prediction-class", metavar="MODULE.CLASS", help="class of a custom prediction routine")
-    add("--package-uris", type=comma_list, metavar="gs://...,...", help="packages with that class")
+    add(
+        "--package-uris",
+        type=comma_list,
+        metavar="gs://...,...",
+        help="packages with that class; local files are uploaded",
+    )
     add(
         "--explanation-method",
         type=choice(_METHODS),
@@ -46,8 +52,8 @@ def flags(parser: Parser) -> None:
         "--num-integral-steps", type=at_least(1), metavar="N", help=f"steps of its integral; default {_STEPS}"
     )
     add("--num-paths", type=at_least(1), metavar="N", help=f"permutations it samples; default {_STEPS}")
-    add("--image", metavar="IMAGE", help="container image that serves it")
-    add("--command", type=comma_list, metavar="WORD,...", help="in place of the image's entry point")
+    add("--image", metavar="IMAGE", help="container image; kept, while --command is run")
+    add("--command", type=comma_list, metavar="WORD,...", help="what the image starts: it is run here")
     add("--args", type=comma_list, metavar="WORD,...", help="arguments of that command")
     add("--env-vars", type=mapping, metavar="KEY=VALUE,...", help="variables of the container")
     add("--ports", type=_ports, metavar="N,...", help="ports it listens on")
@@ -61,15 +67,15 @@ def settings(arguments: Namespace) -> dict[str, Any]:
     Raises:
         UsageError: flags that need each other.
     """
-    scaling = {
-        "minNodes": arguments.min_nodes,
-        "maxNodes": arguments.max_nodes,
-        "metrics": arguments.metric_targets,
-    }
+    serving = versions_serving.settings(arguments)
+    if arguments.metric_targets:
+        serving["autoScaling"] = {**serving.get("autoScaling", {}), "metrics": arguments.metric_targets}
+    if arguments.no_accelerate:
+        serving["mlengine"] = {**serving.get("mlengine", {}), "accelerate": False}
     found = {
         "machineType": arguments.machine_type,
         "acceleratorConfig": arguments.accelerator,
-        "autoScaling": {name: value for name, value in scaling.items() if value is not None},
+        **serving,
         "serviceAccount": arguments.service_account,
         "predictionClass": arguments.prediction_class,
         "packageUris": list(arguments.package_uris or ()),
@@ -94,12 +100,12 @@ def _explanation(arguments: Namespace) -> dict[str, Any]:
 
 def _container(arguments: Namespace) -> dict[str, Any]:
     given = [name for name in _CONTAINER if getattr(arguments, name) is not None]
-    if not arguments.image:
+    if not arguments.image and not arguments.command:
         if given:
             raise UsageError(f"argument --image: Must be specified with {_flag(given[0])}.")
         return {}
     container = {
-        "image": arguments.image,
+        "image": arguments.image or "",
         "command": list(arguments.command or ()),
         "args": list(arguments.args or ()),
         "env": [{"name": name, "value": value} for name, value in (arguments.env_vars or {}).items()],

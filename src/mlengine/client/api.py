@@ -76,6 +76,18 @@ class Api:
         """The operation that deletes a model. Raises NotFound, FailedPrecondition when versions are left."""
         return self.connection.call("DELETE", f"/{self.parent}/models/{_part(model)}")
 
+    def set_traffic(self, model: str, body: Json) -> Json:
+        """Divide a model's requests as `body` says (`split`, `shadow`); the model. Raises InvalidArgument."""
+        return self.connection.call(
+            "POST", f"/mlengine/{self.parent}/models/{_part(model)}:setTraffic", body=body
+        )
+
+    def roll_back(self, model: str) -> Json:
+        """Undo the last change of what answers for a model; the model. Raises FailedPrecondition."""
+        return self.connection.call(
+            "POST", f"/mlengine/{self.parent}/models/{_part(model)}:rollBack", body={}
+        )
+
     def versions(self, model: str, *, limit: int | None = None) -> Iterator[Json]:
         """The versions of a model. Raises NotFound."""
         return self._pages(f"{self.parent}/models/{_part(model)}/versions", "versions", limit)

@@ -13,33 +13,31 @@ from mlengine.client.submission import read_yaml
 from mlengine.errors import AlreadyExists, InvalidArgument, NotFound
 from mlengine.names import ObjectUrl, check_bucket
 
-# What gcloud lets a version's --config file hold, and what its beta commands allow besides.
+# What gcloud and its beta commands let a version's --config file hold, and the block of our own.
 _ALLOWED = (
     "autoScaling",
+    "container",
     "deploymentUri",
     "description",
     "framework",
     "labels",
     "machineType",
     "manualScaling",
+    "mlengine",
     "packageUris",
     "predictionClass",
     "pythonVersion",
+    "routes",
     "runtimeVersion",
     "serviceAccount",
 )
-_ALLOWED_IN_BETA = ("container", "routes")
 _MOST_FILES = 1000
 
 
-def read_config(path: str, *, track: str = "") -> Json:
-    """A Version from a YAML or JSON file. Raises InvalidArgument, also for fields that no version has.
-
-    Args:
-        track: "beta" or "alpha" where more fields are allowed.
-    """
+def read_config(path: str) -> Json:
+    """A Version from a YAML or JSON file. Raises InvalidArgument, also for fields that no version has."""
     value = read_yaml(path, "--config")
-    check_fields(value, sorted((*_ALLOWED, *(_ALLOWED_IN_BETA if track else ()))), path)
+    check_fields(value, _ALLOWED, path)
     for name in ("runtimeVersion", "pythonVersion"):
         if isinstance(value.get(name), float | int):  # `runtimeVersion: 1.15` is a number in YAML
             value[name] = str(value[name])
@@ -65,18 +63,18 @@ def create(
     staging_bucket: str,
     say: Callable[[str], None],
 ) -> Json:
-    """Create the version that `body` names, after uploading its origin when that is a local folder.
+    """Create the version that `body` names, after uploading what of it is local.
 
     Args:
-        body: A Version; `deploymentUri` is a gs:// folder or a local one.
-        staging_bucket: Where a local folder goes; "" for the project's own bucket, made when it is missing.
+        body: A Version; `deploymentUri` may be a local folder, `packageUris` local files.
+        staging_bucket: Where local ones go; "" for the project's own bucket, made when it is missing.
         say: Told when a bucket is made or chosen.
 
     Returns:
         The operation.
 
     Raises:
-        InvalidArgument: no origin, or a local one that is no folder of a model.
+        InvalidArgument: no origin, or a local one that is no folder of a model, or no such package.
         NotFound: the model or a bucket is missing.
     """
     origin = str(body.get("deploymentUri") or "")
@@ -93,6 +91,9 @@ def create(
         ) from None
     if origin and not origin.startswith("gs://"):
         body = body | {"deploymentUri": _upload(api, storage, Path(origin), staging_bucket, say)}
+    if local := [uri for uri in body.get("packageUris") or () if not str(uri).startswith("gs://")]:
+        sent = _upload_packages(api, storage, [Path(uri) for uri in local], staging_bucket, say)
+        body = body | {"packageUris": [sent.get(str(uri), uri) for uri in body["packageUris"]]}
     return api.create_version(model, body)
 
 
@@ -117,6 +118,19 @@ def _upload(api: Api, storage: Storage, folder: Path, staging_bucket: str, say: 
     for path in files:
         storage.upload(path, target.child(path.relative_to(folder).as_posix()))
     return f"{target}/"
+
+
+def _upload_packages(
+    api: Api, storage: Storage, files: list[Path], staging_bucket: str, say: Callable[[str], None]
+) -> dict[str, str]:
+    """Upload archives; their gs:// addresses by the names given."""
+    for path in files:
+        if not path.is_file():
+            raise InvalidArgument(f"--package-uris {path} is no file.", hint=f"This folder is {Path.cwd()}.")
+    target = ObjectUrl(_bucket(api, storage, staging_bucket, say), checksum(files))
+    for path in files:
+        storage.upload(path, target.child(path.name))
+    return {str(path): str(target.child(path.name)) for path in files}
 
 
 def _bucket(api: Api, storage: Storage, staging_bucket: str, say: Callable[[str], None]) -> str:

@@ -5,25 +5,39 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlengine.client.http import Json, problem
 from mlengine.environments import Builder, resolve
+from mlengine.environments.models import for_model
 from mlengine.errors import Internal, InvalidArgument
 
 # What a model folder holds -> its framework, as `resolve` wants it.
 _FILES = {
     "saved_model.pb": "TENSORFLOW",
     "saved_model.pbtxt": "TENSORFLOW",
+    "model.keras": "KERAS",
+    "model.h5": "KERAS",
     "model.bst": "XGBOOST",
+    "model.json": "XGBOOST",
+    "model.ubj": "XGBOOST",
+    "model.txt": "LIGHTGBM",
+    "model.pt2": "PYTORCH",
+    "model.pt": "PYTORCH",
+    "model.onnx": "ONNX",
     "model.joblib": "SCIKIT_LEARN",
     "model.pkl": "SCIKIT_LEARN",
 }
 
 
-def check_folder(text: str) -> Path:
-    """The folder of a model. Raises InvalidArgument when it is none, with the nearest one that is."""
+def check_folder(text: str, *, any_files: bool = False) -> Path:
+    """The folder of a model. Raises InvalidArgument when it is none, with the nearest one that is.
+
+    Args:
+        any_files: Whether code of the user's reads them, whatever they are called.
+    """
     if text.startswith("gs://"):
         raise InvalidArgument(
             f"--model-dir {text} is in a bucket; local predict reads a local folder.",
@@ -37,7 +51,7 @@ def check_folder(text: str) -> Path:
             else f"This folder is {Path.cwd()}."
         )
         raise InvalidArgument(f"--model-dir {text} is no folder.", hint=hint)
-    if not framework(folder):
+    if not any_files and not framework(folder):
         below = sorted(path.parent for name in _FILES for path in folder.glob(f"*/{name}"))
         raise InvalidArgument(
             f"--model-dir {text} holds no model: none of {', '.join(_FILES)} is there.",
@@ -57,6 +71,8 @@ def predict(
     *,
     named_framework: str,
     runtime_version: str,
+    prediction_class: str = "",
+    packages: Sequence[Path] = (),
     cache_dir: Path,
     on_progress: Callable[[str], None],
     on_output: Callable[[str], None],
@@ -66,6 +82,8 @@ def predict(
     Args:
         named_framework: "scikit-learn", or "" to go by the files.
         runtime_version: "" for the default of the framework.
+        prediction_class: "module.Class" of a custom prediction routine; "" for a model of a framework.
+        packages: Source archives and wheels that the model needs.
         cache_dir: Where environments are kept.
         on_progress: Told what an old number is mapped to, and how the environment is built at its first use.
         on_output: Given what worker and framework write to standard error.
@@ -75,17 +93,25 @@ def predict(
         Problem: the model's refusal of an instance.
         Internal: the worker died.
     """
-    kind = named_framework.upper().replace("-", "_") or framework(folder)
+    own = bool(prediction_class)
+    kind = "" if own else named_framework.upper().replace("-", "_") or framework(folder)
     resolution = resolve(runtime_version, framework=kind)
     for note in resolution.notes if runtime_version else ():
         on_progress(note)
-    python = Builder(cache_dir).build(resolution.runtime, on_progress)
+    python = for_model(Builder(cache_dir), resolution.runtime, packages, on_progress)
     command = [str(python), str(_worker()), "once", "--model-dir", str(folder)]
     if named_framework:
         command += ["--framework", named_framework]
-    child = subprocess.run(
-        command, input=json.dumps(body, ensure_ascii=False).encode(), capture_output=True, check=False
-    )
+    with TemporaryDirectory() as options:
+        # As a version has them. A quicker form is not worth its comparison for one request.
+        wanted = {"predictionClass": prediction_class, "accelerate": False}
+        Path(options, "options.json").write_text(json.dumps(wanted))
+        child = subprocess.run(
+            [*command, "--options", options],
+            input=json.dumps(body, ensure_ascii=False).encode(),
+            capture_output=True,
+            check=False,
+        )
     on_output(child.stderr.decode(errors="replace"))
     try:
         answer = json.loads(child.stdout)

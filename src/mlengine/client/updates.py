@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mlengine.client.http import Json
 from mlengine.errors import InvalidArgument
 
-# What gcloud lets the --config file of an update hold.
-_ALLOWED = ("autoScaling", "description", "manualScaling", "requestLoggingConfig")
+# What gcloud lets the --config file of an update hold, and the block of our own.
+_ALLOWED = ("autoScaling", "description", "manualScaling", "mlengine", "requestLoggingConfig")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +56,10 @@ def read_version_changes(path: str) -> Json:
 
 
 def version_mask(body: Json) -> str:
-    """The field mask for a changed Version: scaling is named by its inner fields, the rest as a whole."""
+    """The field mask for a changed Version: scaling and our own block are named by their inner fields."""
     paths: list[str] = []
     for name, value in body.items():
-        if name in ("autoScaling", "manualScaling") and isinstance(value, dict):
+        if name in ("autoScaling", "manualScaling", "mlengine") and isinstance(value, dict):
             paths += [f"{name}.{inner}" for inner in value]
         else:
             paths.append(name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mlengine.clock import Clock
 from mlengine.errors import FailedPrecondition, InvalidArgument
-from mlengine.models import wire
+from mlengine.models import version_wire, wire
+from mlengine.models.domain import Version
 from mlengine.models.service import ModelService
 from mlengine.names import ModelName, VersionName
 from mlengine.operations.wire import to_json as operation_to_json
@@ -55,6 +56,14 @@ def _model_rows(service: ModelService, clock: Clock) -> list[Method]:
     def delete(call: Call) -> Json:
         return operation_to_json(service.delete_model(_model(call)))
 
+    def set_traffic(call: Call) -> Json:
+        split, shadow = wire.traffic_from_json(call.json())
+        return wire.model_to_json(*service.set_traffic(_model(call), split, shadow))
+
+    def roll_back(call: Call) -> Json:
+        nothing(call.json())
+        return wire.model_to_json(*service.roll_back(_model(call)))
+
     return [
         _row("models.create", "POST", _MODELS, create, "Make a model.", request="Model", response="Model"),
         _row("models.get", "GET", _MODEL, get, "A model and its default version.", response="Model"),
@@ -85,18 +94,35 @@ def _model_rows(service: ModelService, clock: Clock) -> list[Method]:
             "Delete a model without versions.",
             response="Operation",
         ),
+        Method(
+            id="mlengine.models.setTraffic",
+            verb="POST",
+            path=f"/mlengine{_MODEL}:setTraffic",
+            handler=set_traffic,
+            summary="Divide a model's requests between versions, and copy some to others.",
+        ),
+        Method(
+            id="mlengine.models.rollBack",
+            verb="POST",
+            path=f"/mlengine{_MODEL}:rollBack",
+            handler=roll_back,
+            summary="Let answer what did before the last change of a model's default or split.",
+        ),
     ]
 
 
 def _version_rows(service: ModelService) -> list[Method]:
     def create(call: Call) -> Json | Reply:
         warnings: list[str] = []
-        request = wire.version_from_json(_model(call), call.json(), warnings=warnings)
+        request = version_wire.version_from_json(_model(call), call.json(), warnings=warnings)
         return with_warnings(operation_to_json(service.create_version(request)), warnings)
 
     def get(call: Call) -> Json:
         version, default = service.get_version(_version(call))
-        return wire.version_to_json(version, default=default)
+        stage, standing = service.moment(version.uid)
+        return version_wire.version_to_json(
+            version, default=default, stage=stage, standing=standing, whole=True
+        )
 
     def list_(call: Call) -> Json:
         parent = _model(call)
@@ -104,15 +130,21 @@ def _version_rows(service: ModelService) -> list[Method]:
             call.query,
             kind="versions",
             within=str(parent),
-            fields=wire.VERSIONS_FILTERED,
+            fields=version_wire.VERSIONS_FILTERED,
             fetch=lambda after, limit: service.page_versions(parent, after=after, limit=limit),
             key=lambda found: found[0].name.version,
-            render=lambda found: wire.version_to_json(found[0], default=found[1]),
+            render=lambda found: shown(*found),
         )
 
+    def shown(version: Version, default: bool) -> Json:
+        stage, standing = service.moment(version.uid)
+        return version_wire.version_to_json(version, default=default, stage=stage, standing=standing)
+
     def patch(call: Call) -> Json:
-        mask = update_mask(call.query, allowed=wire.VERSION_PATCHED, refused=wire.VERSION_KEPT)
-        change = wire.version_change_from_json(call.json(), mask)
+        mask = update_mask(
+            call.query, allowed=version_wire.VERSION_PATCHED, refused=version_wire.VERSION_KEPT
+        )
+        change = version_wire.version_change_from_json(call.json(), mask)
         return operation_to_json(service.patch_version(_version(call), change))
 
     def delete(call: Call) -> Json:
@@ -120,7 +152,7 @@ def _version_rows(service: ModelService) -> list[Method]:
 
     def set_default(call: Call) -> Json:
         nothing(call.json())
-        return wire.version_to_json(service.set_default(_version(call)), default=True)
+        return version_wire.version_to_json(service.set_default(_version(call)), default=True)
 
     return [
         _row(
@@ -147,7 +179,7 @@ def _version_rows(service: ModelService) -> list[Method]:
             "PATCH",
             _VERSION,
             patch,
-            "Change a version's description or labels.",
+            "Change a version's description, labels, scaling, or how its workers treat requests.",
             request="Version",
             response="Operation",
             parameters=(UPDATE_MASK,),

@@ -4,33 +4,33 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-
-from sqlalchemy import Connection
+from typing import Any
 
 from mlengine.clock import Clock
 from mlengine.database import Database
-from mlengine.environments import resolve
-from mlengine.errors import Conflict, FailedPrecondition, NotFound, Problem, Unavailable
-from mlengine.models import store
+from mlengine.errors import Conflict, FailedPrecondition, Problem
+from mlengine.machines import Machine
+from mlengine.models import intake, rollout, store, unserved
 from mlengine.models.domain import (
     Model,
     ModelChange,
+    Stage,
+    Standing,
     State,
+    Traffic,
     Version,
     VersionChange,
     VersionRequest,
-    detect_framework,
 )
-from mlengine.models.wire import model_to_json, version_to_json
-from mlengine.names import ModelName, ObjectUrl, OperationName, VersionName
+from mlengine.models.refusals import must_be, must_be_last, must_be_ready, must_have_no_share
+from mlengine.models.scaling import scaled
+from mlengine.models.version_wire import version_to_json
+from mlengine.models.wire import model_to_json
+from mlengine.names import ModelName, ObjectUrl, VersionName
 from mlengine.operations import service as operations
 from mlengine.operations.domain import Kind, Operation
-from mlengine.web.fields import stamp
-
-MOST_FILES = 1000
 
 
 class ModelService:
@@ -38,6 +38,8 @@ class ModelService:
 
     Args:
         list_files: Lists the paths below a bucket folder, relative to it; at most a given number.
+        object_exists: Whether there is such an object.
+        machine: What versions are served by.
         changed: Called after a change that the serving loop should look at.
     """
 
@@ -47,12 +49,19 @@ class ModelService:
         clock: Clock,
         *,
         list_files: Callable[[ObjectUrl, int], list[str]],
+        object_exists: Callable[[ObjectUrl], bool],
+        machine: Machine,
         changed: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._list_files = list_files
+        self._object_exists = object_exists
+        self._machine = machine
         self._changed = changed
+        # What the serving loop says of the moment, by uid. It is worth nothing after a restart.
+        self._stages: dict[str, Stage] = {}
+        self._standing: dict[str, Standing] = {}
 
     def create_model(self, model: Model) -> Model:
         """Make a model; AlreadyExists when the name is taken."""
@@ -119,15 +128,16 @@ class ModelService:
         now = self._clock()
         with self._database.begin() as db:
             model = store.get_model(db, name, lock=True)
-            _must_be(model, change.stamp, f"Model '{name.model}'")
+            must_be(model, change.stamp, f"Model '{name.model}'")
             if change.default_version is not None:
-                _must_be_ready(store.get_version(db, name.version(change.default_version)))
+                must_be_ready(store.get_version(db, name.version(change.default_version)))
             changed = replace(
                 model,
                 description=model.description if change.description is None else change.description,
                 labels=model.labels if change.labels is None else change.labels,
-                default_version=change.default_version or model.default_version,
             )
+            if change.default_version is not None:
+                changed = rollout.with_default(changed, change.default_version, now)
             model = store.save_model(db, changed) if changed != model else model
             operation = operations.start(
                 db,
@@ -155,30 +165,12 @@ class ModelService:
         """
         with self._database.read() as db:
             store.get_model(db, request.name.parent)
-        files = self._list_files(request.origin, MOST_FILES + 1)
-        if len(files) > MOST_FILES:
-            raise FailedPrecondition(
-                f"{request.origin} holds more than {MOST_FILES} files.", field="version.deployment_uri"
-            )
-        framework = request.framework or detect_framework(request.origin, files)
-        resolution = resolve(request.runtime_version, request.python_version, framework.word)
+        framework = intake.framework_of(request, self._list_files)
+        intake.check_packages(request, self._object_exists)
         now = self._clock()
+        version = intake.version_of(request, framework, cores=self._machine.cpus, now=now)
         with self._database.begin() as db:
             model = store.get_model(db, request.name.parent, lock=True)
-            version = Version(
-                name=request.name,
-                uid=uuid.uuid4().hex[:16],
-                origin=request.origin,
-                framework=framework,
-                runtime=resolution.runtime.name,
-                runtime_version=request.runtime_version,
-                python_version=request.python_version,
-                machine_type=request.machine_type,
-                description=request.description,
-                labels=request.labels,
-                created=now,
-                operation=OperationName(request.name.parent.project, ""),
-            )
             operation = operations.start(
                 db,
                 Kind.CREATE_VERSION,
@@ -189,8 +181,7 @@ class ModelService:
                 labels=version.labels,
                 now=now,
             )
-            version = replace(version, operation=operation.name)
-            store.add_version(db, version)
+            store.add_version(db, replace(version, operation=operation.name))
         self._changed()
         return operation
 
@@ -209,38 +200,88 @@ class ModelService:
             return [(version, version.name.version == default) for version in found]
 
     def set_default(self, name: VersionName) -> Version:
-        """Let `name` answer when no version is named.
+        """Let `name` answer all requests that name no version.
 
         Raises:
             FailedPrecondition: it is not READY.
-        """
-        with self._database.begin() as db:
-            model = store.get_model(db, name.parent, lock=True)
-            version = store.get_version(db, name)
-            _must_be_ready(version)
-            if model.default_version != name.version:
-                store.save_model(db, replace(model, default_version=name.version))
-        self._changed()
-        return version
-
-    def patch_version(self, name: VersionName, change: VersionChange) -> Operation:
-        """Change what is said about a version; it is done when this returns.
-
-        Raises:
-            Conflict: it is not the one that the client knew.
-            FailedPrecondition: it is being created or deleted.
         """
         now = self._clock()
         with self._database.begin() as db:
             model = store.get_model(db, name.parent, lock=True)
             version = store.get_version(db, name)
-            _must_be(version, change.stamp, f"Version '{name.version}'")
+            must_be_ready(version)
+            changed = rollout.with_default(model, name.version, now)
+            if changed != model:
+                store.save_model(db, changed)
+        self._changed()
+        return version
+
+    def set_traffic(
+        self, name: ModelName, split: Mapping[str, int], shadow: Mapping[str, float] | None
+    ) -> tuple[Model, Version | None]:
+        """Divide a model's requests between versions, and copy some of them to others.
+
+        Args:
+            split: Percent by version; empty leaves it as it is.
+            shadow: Fraction by version; None leaves it as it is.
+
+        Raises:
+            NotFound: there is no such model or version.
+            FailedPrecondition: a version is not READY.
+            InvalidArgument: shares that make no whole.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, name, lock=True)
+            for version_id in {**split, **(shadow or {})}:
+                must_be_ready(store.get_version(db, name.version(version_id)), "get requests")
+            changed = rollout.with_traffic(model, split, shadow, now)
+            model = store.save_model(db, changed) if changed != model else model
+            default = (
+                store.get_version(db, name.version(model.default_version)) if model.default_version else None
+            )
+        self._changed()
+        return model, default
+
+    def roll_back(self, name: ModelName) -> tuple[Model, Version | None]:
+        """Let answer what did before the last change of default or split.
+
+        Raises:
+            FailedPrecondition: there is nothing to go back to.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, name, lock=True)
+            ready = frozenset(store.ready_versions(db, name))
+            model = store.save_model(db, rollout.rolled_back(model, now, ready=ready))
+            default = store.get_version(db, name.version(model.default_version))
+        self._changed()
+        return model, default
+
+    def patch_version(self, name: VersionName, change: VersionChange) -> Operation:
+        """Change what is said about a version, or how it is served; its workers follow one by one.
+
+        Raises:
+            Conflict: it is not the one that the client knew.
+            FailedPrecondition: it is being created or deleted.
+            InvalidArgument: more processes than the machine can give.
+        """
+        now = self._clock()
+        with self._database.begin() as db:
+            model = store.get_model(db, name.parent, lock=True)
+            version = store.get_version(db, name)
+            must_be(version, change.stamp, f"Version '{name.version}'")
             version.must_rest("changed")
             changed = replace(
                 version,
                 description=version.description if change.description is None else change.description,
                 labels=version.labels if change.labels is None else change.labels,
+                settings=replace(version.settings, **change.settings),
             )
+            if change.scaling is not None:
+                changed = scaled(changed, change.scaling, cores=self._machine.cpus)
+            if changed.settings != version.settings:
+                changed = replace(changed, settings_generation=version.settings_generation + 1)
             version = store.save_version(db, changed) if changed != version else version
             shown = version_to_json(version, default=model.default_version == name.version)
             operation = operations.start(
@@ -253,21 +294,25 @@ class ModelService:
                 labels=version.labels,
                 now=now,
             )
-            return operations.succeed(db, operation.name, shown, now)
+            operation = operations.succeed(db, operation.name, shown, now)
+        self._changed()
+        return operation
 
     def delete_version(self, name: VersionName) -> Operation:
         """Ask for the end of a version; the serving loop stops its worker and removes its files.
 
         Raises:
-            FailedPrecondition: it is the default and there are others, or it is being created or deleted.
+            FailedPrecondition: it has traffic, it is the default and there are others, or it is being created
+                or deleted.
         """
         now = self._clock()
         with self._database.begin() as db:
             model = store.get_model(db, name.parent, lock=True)
             version = store.get_version(db, name)
             version.must_rest("deleted")
+            must_have_no_share(model, name.version)
             if model.default_version == name.version:
-                _must_be_last(db, name)
+                must_be_last(db, name)
             operation = operations.start(
                 db,
                 Kind.DELETE_VERSION,
@@ -279,8 +324,8 @@ class ModelService:
                 now=now,
             )
             store.save_version(db, replace(version.move(State.DELETING), operation=operation.name))
-            if model.default_version == name.version:
-                store.save_model(db, replace(model, default_version=""))
+            if (left := rollout.without(model, name.version)) != model:
+                store.save_model(db, left)
         self._changed()
         return operation
 
@@ -300,14 +345,32 @@ class ModelService:
             made = store.versions_in(db, (State.CREATING,))
             return {version.uid for version in made if version.operation in unwanted}
 
-    def defaults(self) -> dict[ModelName, str]:
-        """The default version of each model."""
+    def traffic(self) -> dict[ModelName, Traffic]:
+        """Which versions get the requests of each model that has a default version."""
         with self._database.read() as db:
-            return store.defaults(db)
+            return store.traffic(db)
 
-    def ready(self, version: Version) -> None:
-        """`version` has answered a prediction; Conflict when nobody wants it any more."""
-        self._end(version, State.READY)
+    def ready(self, version: Version, description: Mapping[str, Any] | None = None) -> None:
+        """`version` has answered a prediction; Conflict when nobody wants it any more.
+
+        Args:
+            description: What its worker tells about it: its schema, and what came of its acceleration.
+        """
+        schema = dict(description or {})
+        acceleration = schema.pop("acceleration", None) or {}
+        self._end(replace(version, schema=schema, acceleration=acceleration), State.READY)
+
+    def stage(self, uid: str, stage: Stage) -> None:
+        """What is being done now for a version that is CREATING."""
+        self._stages[uid] = stage
+
+    def stands(self, uid: str, standing: Standing) -> None:
+        """How many processes a version has now."""
+        self._standing[uid] = standing
+
+    def moment(self, uid: str) -> tuple[Stage | None, Standing | None]:
+        """What the serving loop said last of a version."""
+        return self._stages.get(uid), self._standing.get(uid)
 
     def fail(self, version: Version, message: str) -> None:
         """`version` cannot be served, and why."""
@@ -328,9 +391,11 @@ class ModelService:
         with self._database.begin() as db:
             store.remove_version(db, version)
             operations.succeed(db, version.operation, {}, now)
+        self._standing.pop(version.uid, None)
 
     def _end(self, version: Version, state: State, message: str = "") -> None:
         now = self._clock()
+        self._stages.pop(version.uid, None)
         with self._database.begin() as db:
             model = store.get_model(db, version.name.parent, lock=True)
             if state is State.READY and operations.is_cancelling(db, version.operation):
@@ -342,30 +407,12 @@ class ModelService:
             # The first version that can answer becomes the default; later ones leave it alone.
             first = not model.default_version
             if first:
-                store.save_model(db, replace(model, default_version=version.name.version))
+                store.save_model(db, rollout.with_default(model, version.name.version, now))
             operations.succeed(db, version.operation, version_to_json(moved, default=first), now)
 
     def explain_unserved(self, name: ModelName, version_id: str) -> Problem:
         """Why a prediction found no worker: the error to answer with."""
-        try:
-            version = self._meant(name, version_id)
-        except NotFound as missing:
-            return missing
-        if version is None:
-            return _no_version(name)
-        if version.state is State.FAILED:
-            return FailedPrecondition(f"Version '{version.name.version}' FAILED. {version.error_message}")
-        if version.state is State.DELETING:
-            return NotFound(f"Version '{version.name.version}' is being deleted.")
-        if version.state is State.READY:
-            # Its worker was lost, or the gateway has just begun and not heard of it.
-            return Unavailable(
-                f"Version '{version.name.version}' is READY, but has no worker at this moment.",
-                hint="Try again in a moment.",
-            )
-        return Unavailable(
-            f"Version '{version.name.version}' is not serving yet.", hint="Try again in a moment."
-        )
+        return unserved.explain_unserved(self._database, name, version_id)
 
     def meant(self, name: ModelName, version_id: str) -> Version:
         """The version that a prediction is for: the named one, else the default.
@@ -374,62 +421,4 @@ class ModelService:
             NotFound: there is no such model or version.
             FailedPrecondition: the model has no version yet.
         """
-        version = self._meant(name, version_id)
-        if version is None:
-            raise _no_version(name)
-        return version
-
-    def _meant(self, name: ModelName, version_id: str) -> Version | None:
-        with self._database.read() as db:
-            model = store.get_model(db, name)
-            if wanted := version_id or model.default_version:
-                return store.get_version(db, name.version(wanted))
-            return next(iter(store.page_versions(db, name, after="", limit=1)), None)
-
-
-def _no_version(name: ModelName) -> FailedPrecondition:
-    return FailedPrecondition(
-        f"Model '{name.model}' has no version yet.",
-        hint=f"Make one: mlengine versions create v1 --model {name.model} --origin gs://BUCKET/FOLDER",
-        field="name",
-    )
-
-
-def _must_be(found: Model | Version, known: int | None, noun: str) -> None:
-    """Refuse a change by somebody who knows another state than this."""
-    if known is not None and known != stamp(found.generation, found.created):
-        raise Conflict(
-            f"{noun} has changed since its etag was read.",
-            hint="Read it again, and send the etag it has now.",
-            field="etag",
-        )
-
-
-def _must_be_ready(version: Version) -> None:
-    if version.state is not State.READY:
-        raise FailedPrecondition(
-            f"Version '{version.name.version}' is {version.state}; only a READY one can be the default.",
-            hint=version.error_message,
-            field="name",
-        )
-
-
-def _must_be_last(db: Connection, default: VersionName) -> None:
-    """Refuse to take a default version away while there are others."""
-    others = [
-        found
-        for found in store.page_versions(db, default.parent, after="", limit=100)
-        if found.name != default
-    ]
-    if not others:
-        return
-    hint = f"It can go when it is the last one: delete {others[0].name.version} first."
-    ready = [other.name.version for other in others if other.state is State.READY]
-    if ready:
-        verb = f"mlengine versions set-default {ready[0]} --model {default.parent.model}"
-        hint = f"Make another the default first: {verb}"
-    raise FailedPrecondition(
-        f"Version '{default.version}' is the default of model '{default.parent.model}'.",
-        hint=hint,
-        field="name",
-    )
+        return unserved.meant(self._database, name, version_id)

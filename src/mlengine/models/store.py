@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
@@ -9,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Integer,
     MetaData,
     String,
     Table,
@@ -20,9 +23,22 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
+from mlengine.clock import from_text, to_text
 from mlengine.database import Moment, Words
 from mlengine.errors import AlreadyExists, Conflict, NotFound, nearest
-from mlengine.models.domain import Framework, Model, State, Version
+from mlengine.models.domain import (
+    Container,
+    Framework,
+    MissingFields,
+    Model,
+    NonFinite,
+    Served,
+    Settings,
+    State,
+    Traffic,
+    UnknownFields,
+    Version,
+)
 from mlengine.names import ModelName, ObjectUrl, OperationName, VersionName
 
 METADATA = MetaData()
@@ -37,6 +53,7 @@ MODELS = Table(
     Column("labels", JSON, nullable=False),
     Column("default_version", String(128), nullable=False),
     Column("generation", BigInteger, nullable=False),
+    Column("rollout", JSON(none_as_null=True)),
 )
 VERSIONS = Table(
     "versions",
@@ -58,6 +75,15 @@ VERSIONS = Table(
     Column("error_message", Words, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("machine_type", String(64), nullable=False, server_default=text("''")),
+    # Objects, or null in what an earlier release wrote.
+    Column("scaling", JSON(none_as_null=True)),
+    Column("settings", JSON(none_as_null=True)),
+    Column("settings_generation", Integer, nullable=False, server_default=text("1")),
+    Column("code", JSON(none_as_null=True)),
+    Column("request_logging", JSON(none_as_null=True)),
+    Column("explanation", JSON(none_as_null=True)),
+    Column("schema", JSON(none_as_null=True)),
+    Column("acceleration", JSON(none_as_null=True)),
 )
 
 
@@ -158,17 +184,23 @@ def page_versions(db: Connection, parent: ModelName, *, after: str, limit: int) 
     return [_version(row._mapping) for row in db.execute(query.order_by(VERSIONS.c.version).limit(limit))]
 
 
+def ready_versions(db: Connection, parent: ModelName) -> list[str]:
+    """The ids of a model's versions that can answer."""
+    query = select(VERSIONS.c.version).where(_of_model(parent), VERSIONS.c.state == State.READY.value)
+    return list(db.execute(query).scalars())
+
+
 def versions_in(db: Connection, states: tuple[State, ...]) -> list[Version]:
     """All versions in one of `states`, oldest first."""
     query = select(VERSIONS).where(VERSIONS.c.state.in_([state.value for state in states]))
     return [_version(row._mapping) for row in db.execute(query.order_by(VERSIONS.c.created))]
 
 
-def defaults(db: Connection) -> dict[ModelName, str]:
-    """The default version of each model that has one."""
-    query = select(MODELS.c.project, MODELS.c.model, MODELS.c.default_version)
-    rows = db.execute(query.where(MODELS.c.default_version != ""))
-    return {ModelName(row.project, row.model): row.default_version for row in rows}
+def traffic(db: Connection) -> dict[ModelName, Traffic]:
+    """Which versions get the requests of each model that has a default version."""
+    query = select(MODELS).where(MODELS.c.default_version != "")
+    models = (_model(row._mapping) for row in db.execute(query))
+    return {model.name: model.traffic for model in models}
 
 
 def _is_model(name: ModelName) -> Any:
@@ -193,13 +225,36 @@ def _model_row(model: Model) -> dict[str, Any]:
         "labels": model.labels,
         "default_version": model.default_version,
         "generation": model.generation,
+        "rollout": {
+            "split": model.split,
+            "shadow": model.shadow,
+            "history": [_served_row(served) for served in model.history],
+            "before": [_served_row(served) for served in model.before],
+        },
     }
 
 
 def _model(row: Any) -> Model:
     values = dict(row)
     name = ModelName(values.pop("project"), values.pop("model"))
-    return Model(name=name, regions=tuple(values.pop("regions")), **values)
+    rollout = values.pop("rollout") or {}
+    return Model(
+        name=name,
+        regions=tuple(values.pop("regions")),
+        split=dict(rollout.get("split", {})),
+        shadow=dict(rollout.get("shadow", {})),
+        history=tuple(map(_served, rollout.get("history", ()))),
+        before=tuple(map(_served, rollout.get("before", ()))),
+        **values,
+    )
+
+
+def _served_row(served: Served) -> dict[str, Any]:
+    return {"version": served.version, "since": to_text(served.since), "split": served.split}
+
+
+def _served(row: Mapping[str, Any]) -> Served:
+    return Served(version=row["version"], since=from_text(row["since"]), split=dict(row["split"]))
 
 
 def _version_row(version: Version) -> dict[str, Any]:
@@ -208,7 +263,7 @@ def _version_row(version: Version) -> dict[str, Any]:
         "model": version.name.parent.model,
         "version": version.name.version,
         "uid": version.uid,
-        "origin": str(version.origin),
+        "origin": str(version.origin) if version.origin else "",
         "framework": version.framework.value,
         "runtime": version.runtime,
         "runtime_version": version.runtime_version,
@@ -221,17 +276,66 @@ def _version_row(version: Version) -> dict[str, Any]:
         "error_message": version.error_message,
         "generation": version.generation,
         "machine_type": version.machine_type,
+        "scaling": {
+            "nodes": version.nodes,
+            "min_nodes": version.min_nodes,
+            "max_nodes": version.max_nodes,
+            "scales": version.scales,
+        },
+        "settings": asdict(version.settings) | {"accelerate": version.accelerate},
+        "settings_generation": version.settings_generation,
+        "code": {
+            "packages": [str(package) for package in version.packages],
+            "prediction_class": version.prediction_class,
+            "container": asdict(version.container) if version.container else None,
+        },
+        "request_logging": version.request_logging or None,
+        "explanation": version.explanation or None,
+        "schema": version.schema or None,
+        "acceleration": version.acceleration or None,
     }
 
 
 def _version(row: Any) -> Version:
     values = dict(row)
     parent = ModelName(values.pop("project"), values.pop("model"))
+    settings = dict(values.pop("settings") or {})
+    accelerate = settings.pop("accelerate", True)
+    code = dict(values.pop("code") or {})
     return Version(
         name=VersionName(parent, values.pop("version")),
-        origin=ObjectUrl.parse(values.pop("origin")),
+        origin=ObjectUrl.parse(origin) if (origin := values.pop("origin")) else None,
         framework=Framework(values.pop("framework")),
         state=State(values.pop("state")),
         operation=OperationName(parent.project, values.pop("operation")),
+        settings=_settings(settings),
+        accelerate=accelerate,
+        packages=tuple(map(ObjectUrl.parse, code.get("packages", ()))),
+        prediction_class=code.get("prediction_class", ""),
+        container=_container(code.get("container")),
+        request_logging=values.pop("request_logging") or {},
+        explanation=values.pop("explanation") or {},
+        schema=values.pop("schema") or {},
+        acceleration=values.pop("acceleration") or {},
+        **(values.pop("scaling") or {}),
         **values,
     )
+
+
+def _settings(row: Mapping[str, Any]) -> Settings:
+    if not row:
+        return Settings()
+    return Settings(
+        max_batch_size=row["max_batch_size"],
+        max_latency_ms=row["max_latency_ms"],
+        unknown_fields=UnknownFields(row["unknown_fields"]),
+        missing_fields=MissingFields(row["missing_fields"]),
+        non_finite=NonFinite(row["non_finite"]),
+    )
+
+
+def _container(row: Mapping[str, Any] | None) -> Container | None:
+    if row is None:
+        return None
+    lists = {name: tuple(row[name]) for name in ("command", "args", "ports")}
+    return Container(**{**row, **lists, "env": tuple((name, value) for name, value in row["env"])})

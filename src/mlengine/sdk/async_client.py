@@ -240,6 +240,25 @@ class AsyncModel(ModelRecord):
         )
         return await self._engine.one(AsyncOperation, steps)
 
+    async def set_traffic(
+        self, *, split: Mapping[str, int] | None = None, shadow: Mapping[str, float] | None = None
+    ) -> AsyncModel:
+        """Divide its requests between versions; the model as it is then.
+
+        Args:
+            split: Percent by version, 100 together; one version becomes the default.
+            shadow: Fraction of the requests that is copied to a version, all others ended.
+
+        Raises:
+            FailedPrecondition: a version is not READY.
+        """
+        steps = self._engine.calls.set_traffic(self.id, split=split, shadow=shadow)
+        return await self._engine.one(AsyncModel, steps)
+
+    async def roll_back(self) -> AsyncModel:
+        """Let answer what did before the last change; the model as it is then. Raises FailedPrecondition."""
+        return await self._engine.one(AsyncModel, self._engine.calls.roll_back(self.id))
+
     async def delete(self) -> AsyncOperation[None]:
         """Begin to delete it. Raises FailedPrecondition when versions are left."""
         return await self._engine.one(AsyncOperation, self._engine.calls.delete_model(self.id))
@@ -295,11 +314,19 @@ class AsyncVersion(VersionRecord):
         return await self._engine.run(self._engine.calls.predict(self.model, self.id, instances, **options))
 
     async def update(
-        self, *, description: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        *,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> AsyncOperation[AsyncVersion]:
-        """Begin to change what is given. Raises Conflict when it was changed since it was read."""
+        """Begin to change what is given. Raises Conflict when it was changed since it was read.
+
+        Args:
+            config: More of a Version as the API has it: scaling, or how it treats requests.
+        """
         steps = self._engine.calls.update_version(
-            self.model, self.id, description=description, labels=labels, etag=self.etag
+            self.model, self.id, description=description, labels=labels, config=config, etag=self.etag
         )
         return await self._engine.one(AsyncOperation, steps)
 

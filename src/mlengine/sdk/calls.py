@@ -8,6 +8,7 @@ from typing import Any
 
 from mlengine.client.addresses import part
 from mlengine.client.http import Json
+from mlengine.client.updates import version_mask
 from mlengine.errors import InvalidArgument
 from mlengine.sdk import predicting, sending, waiting
 from mlengine.sdk.caller import Caller
@@ -31,6 +32,8 @@ class Calls:
     def __init__(self, project: str, retry: Retry, *, seconds: float, slicing: Slicing) -> None:
         self._caller = Caller(project, retry, seconds=seconds)
         self._slicing = slicing
+        # Where methods are that Google does not have.
+        self._own = f"/mlengine{self._caller.parent}"
 
     # Jobs
 
@@ -134,6 +137,24 @@ class Calls:
         """The operation that changes a model."""
         return self._patch(_model(model), {"description": description, "labels": labels}, etag)
 
+    def set_traffic(
+        self, model: str, *, split: Mapping[str, int] | None, shadow: Mapping[str, float] | None
+    ) -> Steps[Json]:
+        """The model, with its requests divided."""
+        body = sending.without_none(
+            {
+                "split": None if split is None else dict(split),
+                "shadow": None if shadow is None else dict(shadow),
+            }
+        )
+        return self._caller.call(
+            "POST", f"{self._own}/{_model(model)}:setTraffic", body=body, repeatable=True
+        )
+
+    def roll_back(self, model: str) -> Steps[Json]:
+        """The model, as it answered before."""
+        return self._caller.call("POST", f"{self._own}/{_model(model)}:rollBack", body={})
+
     def delete_model(self, model: str) -> Steps[Json]:
         """The operation that deletes a model."""
         return self._caller.call("DELETE", _model(model))
@@ -179,11 +200,18 @@ class Calls:
         *,
         description: str | None,
         labels: Mapping[str, str] | None,
+        config: Mapping[str, Any] | None,
         etag: str,
     ) -> Steps[Json]:
         """The operation that changes a version."""
-        fields = {"description": description, "labels": labels}
-        return self._patch(_version(model, version), fields, etag)
+        fields = {**(config or {}), **sending.without_none({"description": description, "labels": labels})}
+        if not fields:
+            raise InvalidArgument("Nothing to change: name description, labels or config.")
+        query = {"updateMask": version_mask(fields)}
+        # With the etag it happens at most once, however often it is sent.
+        return self._caller.call(
+            "PATCH", _version(model, version), query=query, body=fields | {"etag": etag}, repeatable=True
+        )
 
     def set_default(self, model: str, version: str) -> Steps[Json]:
         """The version, now its model's default."""

@@ -229,6 +229,25 @@ class Model(ModelRecord):
         )
         return self._engine.one(Operation, steps)
 
+    def set_traffic(
+        self, *, split: Mapping[str, int] | None = None, shadow: Mapping[str, float] | None = None
+    ) -> Model:
+        """Divide its requests between versions; the model as it is then.
+
+        Args:
+            split: Percent by version, 100 together; one version becomes the default.
+            shadow: Fraction of the requests that is copied to a version, all others ended.
+
+        Raises:
+            FailedPrecondition: a version is not READY.
+        """
+        steps = self._engine.calls.set_traffic(self.id, split=split, shadow=shadow)
+        return self._engine.one(Model, steps)
+
+    def roll_back(self) -> Model:
+        """Let answer what did before the last change; the model as it is then. Raises FailedPrecondition."""
+        return self._engine.one(Model, self._engine.calls.roll_back(self.id))
+
     def delete(self) -> Operation[None]:
         """Begin to delete it. Raises FailedPrecondition when versions are left."""
         return self._engine.one(Operation, self._engine.calls.delete_model(self.id))
@@ -284,11 +303,19 @@ class Version(VersionRecord):
         return self._engine.run(self._engine.calls.predict(self.model, self.id, instances, **options))
 
     def update(
-        self, *, description: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        *,
+        description: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> Operation[Version]:
-        """Begin to change what is given. Raises Conflict when it was changed since it was read."""
+        """Begin to change what is given. Raises Conflict when it was changed since it was read.
+
+        Args:
+            config: More of a Version as the API has it: scaling, or how it treats requests.
+        """
         steps = self._engine.calls.update_version(
-            self.model, self.id, description=description, labels=labels, etag=self.etag
+            self.model, self.id, description=description, labels=labels, config=config, etag=self.etag
         )
         return self._engine.one(Operation, steps)
 

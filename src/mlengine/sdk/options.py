@@ -88,7 +88,8 @@ class VersionSettings(TypedDict, total=False):
     Attributes:
         deployment_uri: The folder of the exported model: gs://… or a local one, which is uploaded.
         staging_bucket: Where a local folder goes; default: the project's own bucket.
-        framework: "tensorflow", "scikit-learn" or "xgboost"; default: told by the files.
+        framework: "tensorflow", "scikit-learn", "xgboost", "lightgbm", "keras", "pytorch" or "onnx"; default:
+            told by the files.
         runtime_version: See `mlengine runtimes list`.
         python_version: Checked against the runtime version.
         description: Free text.

@@ -84,6 +84,8 @@ class ModelRecord:
     Attributes:
         name: The whole path ("projects/local/models/m").
         default_version: Id of the version that answers when none is named; "" for none.
+        split: Percent of the requests by version; the default has all of them if nobody said otherwise.
+        shadow: Fraction of the requests that is copied to a version.
     """
 
     id: str
@@ -91,6 +93,8 @@ class ModelRecord:
     description: str
     regions: tuple[str, ...]
     default_version: str
+    split: dict[str, int] = field(hash=False)
+    shadow: dict[str, float] = field(hash=False)
     labels: dict[str, str] = field(hash=False)
     etag: str
     raw: Json = field(repr=False, compare=False)
@@ -99,12 +103,15 @@ class ModelRecord:
     def read(cls, raw: Json, **bound: Any) -> Self:
         """A Model of the API. `bound` are the fields that a subclass adds."""
         name = str(raw.get("name", ""))
+        traffic = (raw.get("mlengine") or {}).get("traffic") or {}
         return cls(
             id=_last(name),
             name=name,
             description=str(raw.get("description", "")),
             regions=tuple(raw.get("regions", ())),
             default_version=_last(str((raw.get("defaultVersion") or {}).get("name", ""))),
+            split=dict(traffic.get("split", {})),
+            shadow=dict(traffic.get("shadow", {})),
             labels=dict(raw.get("labels", {})),
             etag=str(raw.get("etag", "")),
             raw=raw,

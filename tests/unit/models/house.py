@@ -6,6 +6,7 @@ from mlengine.backends.database import SqlDatabase
 from mlengine.errors import (
     NotFound,
 )
+from mlengine.machines import Machine
 from mlengine.models.domain import Model, State, Version, VersionRequest
 from mlengine.models.service import ModelService
 from mlengine.names import ModelName, ObjectUrl, OperationName
@@ -23,10 +24,18 @@ class House:
 
     def __init__(self, database: SqlDatabase, clock: HandClock) -> None:
         self.files = {"gs://box/sk": ["model.joblib"], "gs://box/xgb": ["model.bst"]}
+        self.objects = {"code/own-1.0.tar.gz"}
         self.woken = 0
         self.clock = clock
         self.operations = OperationService(database, changed=self.wake)
-        self.service = ModelService(database, clock, list_files=self.list, changed=self.wake)
+        self.service = ModelService(
+            database,
+            clock,
+            list_files=self.list,
+            object_exists=lambda url: url.object in self.objects,
+            machine=Machine(cpus=4, memory_bytes=1 << 33),
+            changed=self.wake,
+        )
 
     def list(self, url: ObjectUrl, limit: int) -> list[str]:
         if url.bucket != "box":

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlengine.errors import FailedPrecondition
-from mlengine.models.domain import NEXT, Framework, State, Version, detect_framework
+from mlengine.models.artefacts import detect_framework
+from mlengine.models.domain import NEXT, Framework, State, Version
 from mlengine.names import ModelName, ObjectUrl, OperationName
 
 ORIGIN = ObjectUrl("box", "export")

@@ -190,9 +190,12 @@ def test_a_version_on_its_way_is_neither_changed_nor_deleted(house: House, state
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
-        ("autoScaling.minNodes", "one worker"),
-        ("autoScaling.maxNodes,autoScaling.minNodes,description", "one worker"),
-        ("manual_scaling.nodes", "one worker"),
+        ("autoScaling.metrics", "requests wait"),
+        ("autoScaling.minNodes,manualScaling.nodes", "one of them"),
+        ("autoScaling.maxNodes", "does not say it"),
+        ("manual_scaling.nodes", "does not say it"),
+        ("mlengine.accelerate", "Create another version"),
+        ("mlengine.schema", "the server tells it"),
         ("requestLoggingConfig", "not logged"),
         ("deploymentUri", "Create another version"),
         ("state", "cannot be changed"),

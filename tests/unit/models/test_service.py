@@ -9,8 +9,8 @@ from mlengine.errors import (
     NotFound,
     Problem,
 )
-from mlengine.models.domain import Framework, State
-from mlengine.models.service import MOST_FILES
+from mlengine.models.domain import Framework, State, Traffic
+from mlengine.models.intake import MOST_FILES
 from mlengine.names import ModelName, ObjectUrl
 from tests.unit.models.house import TITANIC, House, bring
 
@@ -105,7 +105,7 @@ def test_the_first_ready_version_becomes_the_default_and_later_ones_do_not(house
     house.ready("v2")
 
     assert house.default() == "v1"
-    assert house.service.defaults() == {TITANIC: "v1"}
+    assert house.service.traffic() == {TITANIC: Traffic(split={"v1": 100})}
 
 
 def test_a_failed_creation_tells_why_in_version_and_operation(house: House) -> None:

@@ -6,12 +6,14 @@ import pytest
 
 from mlengine.errors import InvalidArgument
 from mlengine.models.domain import Framework, State
-from mlengine.models.wire import model_from_json, model_to_json, version_from_json, version_to_json
+from mlengine.models.version_wire import version_from_json, version_to_json
+from mlengine.models.wire import model_from_json, model_to_json
 from mlengine.names import ModelName, ObjectUrl
 from tests.conftest import HandClock
 from tests.unit.models.test_domain import version
 
 PARENT = ModelName("local", "titanic")
+OWN_SERVER: dict[str, Any] = {"command": ["python3", "/srv/own.py"]}
 ORIGIN = {"deploymentUri": "gs://box/export/"}
 
 
@@ -97,9 +99,33 @@ def test_without_a_framework_the_files_decide(framework: str | None) -> None:
         ({"name": "v1", "deploymentUri": "/home/me/export"}, "version.deployment_uri"),
         (ORIGIN, "version.name"),
         (ORIGIN | {"name": "v-1"}, "version.name"),
-        (ORIGIN | {"name": "v1", "framework": "PYTORCH"}, "version.framework"),
+        (ORIGIN | {"name": "v1", "framework": "CUSTOM"}, "version.framework"),
         (ORIGIN | {"name": "v1", "machineType": "n9-standard-4"}, "version.machine_type"),
-        (ORIGIN | {"name": "v1", "autoScaling": {"minNodes": 1}}, "version.auto_scaling"),
+        (ORIGIN | {"name": "v1", "autoScaling": {"metrics": [{}]}}, "version.auto_scaling.metrics"),
+        (ORIGIN | {"name": "v1", "autoScaling": {}, "manualScaling": {"nodes": 1}}, "version.manual_scaling"),
+        (ORIGIN | {"name": "v1", "mlengine": {"maxBatchSize": 0}}, "version.mlengine.max_batch_size"),
+        (ORIGIN | {"name": "v1", "mlengine": {"nonFinite": "NAN"}}, "version.mlengine.non_finite"),
+        (ORIGIN | {"name": "v1", "mlengine": {"batchSize": 2}}, "version.mlengine.batch_size"),
+        (ORIGIN | {"name": "v1", "predictionClass": "Predictor"}, "version.prediction_class"),
+        (ORIGIN | {"name": "v1", "predictionClass": "a.B", "framework": "XGBOOST"}, "version.framework"),
+        (ORIGIN | {"name": "v1", "packageUris": ["gs://box/a.py"]}, "version.package_uris[0]"),
+        (ORIGIN | {"name": "v1", "routes": {"predict": "/p"}}, "version.routes"),
+        ({"name": "v1", "container": {"image": "gcr.io/a/b"}}, "version.container.command"),
+        ({"name": "v1", "container": OWN_SERVER | {"args": "x"}}, "version.container.args"),
+        (
+            {"name": "v1", "container": OWN_SERVER | {"env": [{"name": "AIP_MODE"}]}},
+            "version.container.env[0].name",
+        ),
+        (
+            {"name": "v1", "container": OWN_SERVER | {"ports": [{"containerPort": 65536}]}},
+            "version.container.ports[0].container_port",
+        ),
+        ({"name": "v1", "container": OWN_SERVER, "runtimeVersion": "2.11"}, "version.runtime_version"),
+        ({"name": "v1", "container": OWN_SERVER, "routes": {"health": "h"}}, "version.routes.health"),
+        (
+            {"name": "v1", "container": OWN_SERVER, "mlengine": {"accelerate": True}},
+            "version.mlengine.accelerate",
+        ),
         (ORIGIN | {"name": "v1", "frameWork": "XGBOOST"}, "version.frame_work"),
     ],
 )

@@ -134,3 +134,26 @@ ENUMS: Mapping[str, Values] = {
         "GPU_DUTY_CYCLE": "How busy GPUs are.",
     },
 }
+
+OWN_FIELDS: Mapping[str, Fields] = {
+    "Model": {
+        "mlengine": output(
+            "map<any>", "Beyond Google: which versions answer and get copies, and which did before."
+        )
+    },
+    "Version": {
+        "mlengine": Field(
+            "map<any>",
+            "Beyond Google. Yours: maxBatchSize, maxLatencyMs, unknownFields, missingFields, nonFinite, "
+            "accelerate. The server's: framework, schema, acceleration, nodes, asleep, stage.",
+        )
+    },
+}
+OWN_VALUES: Mapping[str, Values] = {
+    "Framework": {
+        "LIGHTGBM": "A booster of LightGBM.",
+        "KERAS": "A file that Keras saved.",
+        "PYTORCH": "An exported program, or TorchScript.",
+        "ONNX": "model.onnx.",
+    },
+}

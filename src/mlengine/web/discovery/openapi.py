@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from mlengine.web.discovery.document import DESCRIPTION, STANDARD_PARAMETERS, TITLE
 from mlengine.web.discovery.fields import Field
-from mlengine.web.discovery.schemas import MESSAGES, OWN_FIELDS, reachable, type_of
+from mlengine.web.discovery.schemas import MESSAGES, OWN_FIELDS, OWN_VALUES, reachable, type_of
 from mlengine.web.method import Json, Method, Parameter
 
 _VARIABLE = re.compile(r"\{(\w+)([+*]?)\}")
@@ -206,8 +206,7 @@ def _reference(name: str) -> Json:
 
 def _message(message: str) -> Json:
     properties = {name: _property(field) for name, field in sorted(MESSAGES[message].items())}
-    for name, about in OWN_FIELDS.get(message, {}).items():
-        properties[name] = {"type": "object", "readOnly": True, "description": about}
+    properties |= {name: _property(field) for name, field in OWN_FIELDS.get(message, {}).items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -215,7 +214,7 @@ def _property(field: Field) -> Json:
     type_ = type_of(field)
     described: Json
     if type_.values is not None:
-        described = {"type": "string", "enum": list(type_.values)}
+        described = {"type": "string", "enum": [*type_.values, *OWN_VALUES.get(type_.name, {})]}
     elif type_.name in _FORMATS:
         described = dict(_FORMATS[type_.name])
     else:

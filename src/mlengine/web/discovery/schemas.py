@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlengine.web.discovery import job_messages, model_messages, shared_messages
-from mlengine.web.discovery.fields import Field, Fields, Values
+from mlengine.web.discovery.fields import Field, Fields, Values, output
 from mlengine.web.method import Json
 
 MESSAGES: Mapping[str, Fields] = {
@@ -19,12 +19,17 @@ MESSAGES: Mapping[str, Fields] = {
     **shared_messages.MESSAGES,
 }
 # What Google's messages do not have: in our OpenAPI page, not in the discovery document, which is Google's.
-OWN_FIELDS: Mapping[str, Mapping[str, str]] = {
+OWN_FIELDS: Mapping[str, Fields] = {
     "TrainingOutput": {
-        "mlengine": "What this server tells beyond Google: the replicas with their shares of the machine, "
-        "how often the job was started again, and for what it waits."
-    }
+        "mlengine": output(
+            "map<any>",
+            "What this server tells beyond Google: the replicas with their shares of the machine, "
+            "how often the job was started again, and for what it waits.",
+        )
+    },
+    **model_messages.OWN_FIELDS,
 }
+OWN_VALUES: Mapping[str, Values] = model_messages.OWN_VALUES
 ENUMS: Mapping[str, Values] = {**job_messages.ENUMS, **model_messages.ENUMS, **shared_messages.ENUMS}
 
 _SCALARS: Mapping[str, Json] = {
