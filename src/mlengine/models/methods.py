@@ -120,8 +120,9 @@ def _version_rows(service: ModelService) -> list[Method]:
     def get(call: Call) -> Json:
         version, default = service.get_version(_version(call))
         stage, standing = service.moment(version.uid)
+        used = service.last_use(version)
         return version_wire.version_to_json(
-            version, default=default, stage=stage, standing=standing, whole=True
+            version, default=default, stage=stage, standing=standing, whole=True, last_use=used
         )
 
     def list_(call: Call) -> Json:
@@ -138,7 +139,10 @@ def _version_rows(service: ModelService) -> list[Method]:
 
     def shown(version: Version, default: bool) -> Json:
         stage, standing = service.moment(version.uid)
-        return version_wire.version_to_json(version, default=default, stage=stage, standing=standing)
+        used = service.last_use(version)
+        return version_wire.version_to_json(
+            version, default=default, stage=stage, standing=standing, last_use=used
+        )
 
     def patch(call: Call) -> Json:
         mask = update_mask(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from mlengine.errors import Conflict, FailedPrecondition
+from mlengine.errors import Conflict, FailedPrecondition, InvalidArgument
 from mlengine.models import store
-from mlengine.models.domain import Model, State, Version
+from mlengine.models.domain import MissingFields, Model, Settings, State, UnknownFields, Version
 from mlengine.names import VersionName
 from mlengine.web.fields import stamp
 
@@ -28,6 +28,41 @@ def must_be_ready(version: Version, purpose: str = "be the default") -> None:
             hint=version.error_message,
             field="name",
         )
+
+
+def must_have_effect(version: Version, settings: Settings) -> None:
+    """Refuse policies that the model of `version` would be refused with when it is loaded the next time.
+
+    The worker decides on them when a version is made; what it told then of the model decides here.
+
+    Raises:
+        InvalidArgument: one of `settings` that changes can have no effect.
+    """
+    said, usual = version.schema, Settings()
+    nameless = said.get("instance") == "text" or (said.get("instance") == "row" and not said.get("named"))
+    for name in ("unknown_fields", "missing_fields", "non_finite"):
+        given = getattr(settings, name)
+        if given in (getattr(version.settings, name), getattr(usual, name)):
+            continue
+        why = ""
+        if version.container:
+            why = "a container reads and writes its requests itself"
+        elif name == "non_finite" or (nameless and given in (UnknownFields.REJECT, MissingFields.REJECT)):
+            continue
+        elif nameless:
+            why = "the values of this model's instances have no names"
+        elif not said.get("inputs"):
+            why = "the model does not tell its fields"
+        elif given is MissingFields.NULL and said.get("instance") == "tensor":
+            why = "a tensor cannot be null"
+        if why:
+            first, _, rest = name.partition("_")
+            field = first + rest.capitalize()
+            raise InvalidArgument(
+                f"{field} {given.value} can have no effect: {why}.",
+                hint=f"Leave it at {getattr(usual, name).value}.",
+                field=f"version.mlengine.{name}",
+            )
 
 
 def must_have_no_share(model: Model, version: str) -> None:

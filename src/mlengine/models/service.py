@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from mlengine.clock import Clock
@@ -24,7 +25,13 @@ from mlengine.models.domain import (
     VersionChange,
     VersionRequest,
 )
-from mlengine.models.refusals import must_be, must_be_last, must_be_ready, must_have_no_share
+from mlengine.models.refusals import (
+    must_be,
+    must_be_last,
+    must_be_ready,
+    must_have_effect,
+    must_have_no_share,
+)
 from mlengine.models.scaling import scaled
 from mlengine.models.version_wire import version_to_json
 from mlengine.models.wire import model_to_json
@@ -62,6 +69,8 @@ class ModelService:
         # What the serving loop says of the moment, by uid. It is worth nothing after a restart.
         self._stages: dict[str, Stage] = {}
         self._standing: dict[str, Standing] = {}
+        # When requests last came, as monitoring says, by PROJECT/MODEL/VERSION.
+        self._used: dict[str, datetime] = {}
 
     def create_model(self, model: Model) -> Model:
         """Make a model; AlreadyExists when the name is taken."""
@@ -281,6 +290,7 @@ class ModelService:
             if change.scaling is not None:
                 changed = scaled(changed, change.scaling, cores=self._machine.cpus)
             if changed.settings != version.settings:
+                must_have_effect(version, changed.settings)
                 changed = replace(changed, settings_generation=version.settings_generation + 1)
             version = store.save_version(db, changed) if changed != version else version
             shown = version_to_json(version, default=model.default_version == name.version)
@@ -371,6 +381,15 @@ class ModelService:
     def moment(self, uid: str) -> tuple[Stage | None, Standing | None]:
         """What the serving loop said last of a version."""
         return self._stages.get(uid), self._standing.get(uid)
+
+    def used(self, key: str, moment: datetime) -> None:
+        """A request for a version, as PROJECT/MODEL/VERSION, came last at this moment."""
+        self._used[key] = moment
+
+    def last_use(self, version: Version) -> datetime | None:
+        """When a request for it last came, if one did; some seconds old."""
+        moment = self._used.get(version.name.key)
+        return moment if moment and moment >= version.created else None
 
     def fail(self, version: Version, message: str) -> None:
         """`version` cannot be served, and why."""

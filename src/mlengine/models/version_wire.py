@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from mlengine.clock import to_text
@@ -280,6 +281,7 @@ def version_to_json(
     stage: Stage | None = None,
     standing: Standing | None = None,
     whole: bool = False,
+    last_use: datetime | None = None,
 ) -> dict[str, Any]:
     """A Version; what is unset is left out.
 
@@ -294,6 +296,7 @@ def version_to_json(
         "framework": version.framework.value if version.framework in GOOGLES else "",
         "isDefault": default,
         "labels": version.labels,
+        "lastUseTime": to_text(last_use) if last_use else "",
         "machineType": version.machine_type,
         "pythonVersion": version.python_version,
         **_scaling_to_json(version),

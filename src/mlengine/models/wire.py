@@ -136,9 +136,13 @@ def model_to_json(model: Model, default: Version | None) -> dict[str, Any]:
 
 
 def _rollout(model: Model) -> dict[str, Any]:
-    """Which versions answer now, and which did before."""
+    """Which versions answer now, which did before, and which a roll back returns to."""
+    now = (model.default_version, model.split)
+    back = next((past for past in reversed(model.before) if (past.version, past.split) != now), None)
+    previous = {"version": back.version, "split": back.split or {back.version: 100}} if back else None
     return {
         "traffic": {"split": model.traffic.split, "shadow": model.shadow},
+        **({"previous": previous} if previous else {}),
         "history": [
             {"version": served.version, "since": to_text(served.since)}
             | ({"split": served.split} if served.split else {})

@@ -250,3 +250,38 @@ def test_the_last_version_may_go_and_another_begin(house: House) -> None:
 def test_an_origin_without_a_container_is_needed(house: House) -> None:
     with pytest.raises(InvalidArgument, match="no deploymentUri"):
         made(house, {"predictionClass": "a.B"})
+
+
+@pytest.mark.parametrize(
+    ("told", "change", "why"),
+    [
+        ({"instance": "text"}, {"unknownFields": "IGNORE"}, "have no names"),
+        ({"instance": "row", "named": False, "inputs": [{}]}, {"missingFields": "NULL"}, "have no names"),
+        ({"instance": "any", "inputs": []}, {"unknownFields": "WARN"}, "does not tell its fields"),
+        ({"instance": "tensor", "inputs": [{}]}, {"missingFields": "NULL"}, "cannot be null"),
+    ],
+)
+def test_a_policy_that_would_keep_the_model_from_loading_again_is_refused(
+    house: House, told: dict[str, object], change: dict[str, str], why: str
+) -> None:
+    house.model()
+    house.asked("v1")
+    house.service.ready(house.version("v1"), told)
+    (name,) = change
+
+    with pytest.raises(InvalidArgument, match=why):
+        ask(house, "models.versions.patch", VERSION, {"mlengine": change}, updateMask=f"mlengine.{name}")
+
+    assert house.version("v1").settings_generation == 1
+
+
+def test_a_policy_that_the_model_can_follow_is_taken(house: House) -> None:
+    house.model()
+    house.asked("v1")
+    house.service.ready(house.version("v1"), {"instance": "row", "named": True, "inputs": [{}]})
+
+    body = {"mlengine": {"unknownFields": "IGNORE", "missingFields": "NULL", "nonFinite": "TEXT"}}
+    mask = "mlengine.unknownFields,mlengine.missingFields,mlengine.nonFinite"
+    ask(house, "models.versions.patch", VERSION, body, updateMask=mask)
+
+    assert house.version("v1").settings_generation == 2

@@ -13,6 +13,8 @@ from mlengine.serving.messages import EXPLAIN, PREDICT
 from mlengine.serving.runtimes.arrays import ArrayInstances
 from mlengine.serving.runtimes.model import BadOutput, Model, RawInstances, Refused, Rows, Signature
 from mlengine.serving.runtimes.rules import DEFAULT_RULES, Rules
+from mlengine.serving.worker import answers
+from mlengine.serving.worker.at_once import AtOnce, Batch
 from mlengine.serving.worker.protocols import protocol_of
 from mlengine.serving.worker.protocols.protocol import GoogleErrors, NotOffered, Protocol, Request
 
@@ -92,6 +94,7 @@ class Answerer:
         self._model = model
         self._signature_name = signature_name
         self._rules: Rules = model.rules or DEFAULT_RULES
+        self._at_once = AtOnce(model) if AtOnce.takes(model, signature_name) else None
 
     def answer(self, requests: Sequence[tuple[int, bytes]], /) -> list[Answer]:
         """Answer each of `requests`, a kind of message and a body, in order.
@@ -100,6 +103,9 @@ class Answerer:
         """
         if self._model.passthrough is not None:
             return self._passed_through(requests)
+        batch = self._at_once.ask(requests) if self._at_once is not None and requests else None
+        if batch is not None and (plain := self._written(batch)) is not None:
+            return plain
         found: list[Answer | None] = [None] * len(requests)
         groups: dict[Any, list[_Asked]] = {}
         for place, (kind, body) in enumerate(requests):
@@ -201,6 +207,24 @@ class Answerer:
             encode_us=_since(began),
             instances=max(part.instances for part in asked.parts),
         )
+
+    def _written(self, batch: Batch) -> list[Answer] | None:
+        """The answers of a batch that was asked at once; None where one of them cannot be written."""
+        non_finite = self._rules.non_finite
+        count = len(batch.counts)
+        decode_us, total = batch.decode_us // count, len(batch.predictions)
+        began = time.perf_counter_ns()
+        try:
+            bodies: list[bytes] = []
+            start = 0
+            for size in batch.counts:
+                said = batch.predictions[start : start + size]
+                bodies.append(answers.predictions(said, non_finite=non_finite))
+                start += size
+        except Exception:
+            return None
+        encode_us = _since(began) // count
+        return [Answer(200, body, decode_us, batch.model_us, encode_us, total) for body in bodies]
 
     def _passed_through(self, requests: Sequence[tuple[int, bytes]]) -> list[Answer]:
         """Bodies as they came, to a server of the user's own."""
