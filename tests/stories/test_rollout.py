@@ -88,9 +88,9 @@ def test_a_version_takes_over_step_by_step_and_is_rolled_back(server: Server, sh
     assert block["maxBatchSize"] == 4
     assert block["schema"]["framework"] == "scikit-learn"
     assert "It takes rows of" in described.stderr
-    shell.run("versions", "update", "v1", "--model", two, "--max-batch-size", "8", "--unknown-fields", "warn")
+    shell.run("versions", "update", "v1", "--model", two, "--max-batch-size", "8", "--non-finite", "text")
     again = shell.json("versions", "describe", "v1", "--model", two)["mlengine"]
-    assert (again["maxBatchSize"], again["unknownFields"]) == (8, "WARN")
+    assert (again["maxBatchSize"], again["nonFinite"]) == (8, "TEXT")
     assert answers(server, 3) == {1.0: 3}
 
     url = f"{server.endpoint}/mlengine/v1/projects/local/models/{two}/versions/v1"

@@ -101,6 +101,7 @@ def no_container_with(fields: Fields, request: VersionRequest) -> None:
         InvalidArgument: naming the field at fault.
     """
     for name, value in {
+        "explanationConfig": request.explanation,
         "framework": request.framework,
         "packageUris": request.packages,
         "predictionClass": request.prediction_class,

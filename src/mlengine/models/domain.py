@@ -204,7 +204,7 @@ class Version:
         packages: Archives of code that the model needs.
         prediction_class: "module.Class" of the user's code that predicts; empty without.
         container: The user's own serving program; None without.
-        request_logging: As requestLoggingConfig says it; empty without.
+        request_logging: "samplingPercentage", and "bigqueryTableName" or "destination"; empty without.
         explanation: As explanationConfig says it; empty without.
         schema: What the model takes and gives, as its worker told it; empty before it was READY.
         acceleration: What came of its acceleration; empty before it was READY.
@@ -300,6 +300,7 @@ class VersionRequest:
     packages: tuple[ObjectUrl, ...] = ()
     prediction_class: str = ""
     container: Container | None = None
+    explanation: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +323,7 @@ class VersionChange:
 
     Attributes:
         settings: Those to change, by their names in `Settings`.
+        request_logging: As in `Version`; empty to end it.
         stamp: What the client knows the version by; None if it did not say.
     """
 
@@ -329,6 +331,7 @@ class VersionChange:
     labels: dict[str, str] | None = None
     scaling: Scaling | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    request_logging: dict[str, Any] | None = None
     stamp: int | None = None
 
 

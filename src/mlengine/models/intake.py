@@ -76,6 +76,7 @@ def version_of(request: VersionRequest, framework: Framework, *, cores: int, now
         accelerate=request.accelerate and framework not in OWN_CODE,
         packages=request.packages,
         prediction_class=request.prediction_class,
+        explanation=request.explanation,
         container=request.container,
         created=now,
         operation=OperationName(request.name.parent.project, ""),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from mlengine.clock import Clock
 from mlengine.errors import FailedPrecondition, InvalidArgument
 from mlengine.models import version_wire, wire
@@ -22,9 +25,16 @@ _MODEL, _VERSION = _MODELS + "/{model}", _VERSIONS + "/{version}"
 _LARGEST_PREDICTION = 64 << 20
 
 
-def methods(service: ModelService, clock: Clock) -> list[Method]:
-    """The rows of `ml.projects.models`, `ml.projects.models.versions`, and the two of predictions."""
-    return [*_model_rows(service, clock), *_version_rows(service), *_prediction_rows(service)]
+Log = Callable[[Call, Mapping[str, Any]], object]
+
+
+def methods(service: ModelService, clock: Clock, *, may_log: Log = lambda *_: None) -> list[Method]:
+    """The rows of `ml.projects.models`, `ml.projects.models.versions`, and the two of predictions.
+
+    Args:
+        may_log: Refuses requests to be logged where they cannot be, or the caller may not write.
+    """
+    return [*_model_rows(service, clock), *_version_rows(service, may_log), *_prediction_rows(service)]
 
 
 def _model_rows(service: ModelService, clock: Clock) -> list[Method]:
@@ -111,7 +121,7 @@ def _model_rows(service: ModelService, clock: Clock) -> list[Method]:
     ]
 
 
-def _version_rows(service: ModelService) -> list[Method]:
+def _version_rows(service: ModelService, may_log: Log) -> list[Method]:
     def create(call: Call) -> Json | Reply:
         warnings: list[str] = []
         request = version_wire.version_from_json(_model(call), call.json(), warnings=warnings)
@@ -149,6 +159,8 @@ def _version_rows(service: ModelService) -> list[Method]:
             call.query, allowed=version_wire.VERSION_PATCHED, refused=version_wire.VERSION_KEPT
         )
         change = version_wire.version_change_from_json(call.json(), mask)
+        if change.request_logging:
+            may_log(call, change.request_logging)
         return operation_to_json(service.patch_version(_version(call), change))
 
     def delete(call: Call) -> Json:
@@ -183,7 +195,7 @@ def _version_rows(service: ModelService) -> list[Method]:
             "PATCH",
             _VERSION,
             patch,
-            "Change a version's description, labels, scaling, or how its workers treat requests.",
+            "Change a version's description, labels, scaling, how it treats requests, where they are logged.",
             request="Version",
             response="Operation",
             parameters=(UPDATE_MASK,),
@@ -217,9 +229,12 @@ def _prediction_rows(service: ModelService) -> list[Method]:
     def explain(call: Call) -> Json:
         call.read(limit=_LARGEST_PREDICTION)
         version = service.meant(_model(call), call.path.get("version", ""))
+        if version.explanation:
+            raise service.explain_unserved(_model(call), call.path.get("version", ""))
         raise FailedPrecondition(
             f"Version '{version.name.version}' has no explanationConfig, and so cannot explain predictions.",
-            hint="Versions with one are not available in this version of mlengine. Use predict.",
+            hint=f"Make a version that can: mlengine versions create VERSION --model "
+            f"{version.name.parent.model} --origin … --explanation-method sampled-shapley",
             field="name",
         )
 

@@ -287,6 +287,8 @@ class ModelService:
                 labels=version.labels if change.labels is None else change.labels,
                 settings=replace(version.settings, **change.settings),
             )
+            if change.request_logging is not None:
+                changed = replace(changed, request_logging=change.request_logging)
             if change.scaling is not None:
                 changed = scaled(changed, change.scaling, cores=self._machine.cpus)
             if changed.settings != version.settings:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlengine.clock import to_text
 from mlengine.errors import InvalidArgument, nearest
+from mlengine.models import request_logging
 from mlengine.models.code_wire import code_to_json, container, no_container_with, packages, prediction_class
 from mlengine.models.domain import (
     GOOGLES,
@@ -26,6 +27,7 @@ from mlengine.models.domain import (
     VersionChange,
     VersionRequest,
 )
+from mlengine.models.explanation_wire import explanation
 from mlengine.names import ModelName, ObjectUrl
 from mlengine.web.conditions import Kind
 from mlengine.web.fields import Fields, etag, stamp
@@ -68,11 +70,12 @@ VERSION_PATCHED = (
     "manualScaling",
     "manualScaling.nodes",
     *(f"mlengine.{name}" for name in _SETTINGS),
+    request_logging.TABLE,
+    request_logging.BUCKET,
 )
 _FIXED = "what is served does not change. Create another version."
 VERSION_KEPT = {
     "autoScaling.metrics": "processes are added when requests wait, and for no other reason. Leave it out.",
-    "requestLoggingConfig": "requests are not logged in this version of mlengine. Leave it out.",
     "mlengine.accelerate": _FIXED,
     **{f"mlengine.{name}": "the server tells it." for name in _TOLD},
     **dict.fromkeys(
@@ -103,7 +106,7 @@ def version_from_json(
     """
     fields = Fields(body, path="version", warnings=warnings)
     fields.ignore(*_OUTPUT_ONLY)
-    fields.absent("explanationConfig", "requestLoggingConfig")
+    fields.unused("requestLoggingConfig", "has an effect in a patch only, as in Google's API")
     fields.absent("acceleratorConfig", hint="Versions are served by processors here. Leave it out.")
     fields.absent("serviceAccount", hint="A model's code has no account of its own here. Leave it out.")
     name = parent.version(fields.text("name"))
@@ -111,7 +114,10 @@ def version_from_json(
     class_ = prediction_class(fields)
     code = packages(fields)
     framework = fields.choice("framework", ["FRAMEWORK_UNSPECIFIED", *FRAMEWORKS])
-    settings, accelerate = _settings_of(fields)
+    settings, accelerate, bucket = _settings_of(fields)
+    if bucket:
+        hint = "Create the version, then: versions update --request-log gs://BUCKET/FOLDER"
+        raise fields.wrong("mlengine.requestLogging", "is set by a patch only.", hint=hint)
     request = VersionRequest(
         name=name,
         origin=_origin(fields, needed=own is None),
@@ -127,6 +133,7 @@ def version_from_json(
         packages=code,
         prediction_class=class_,
         container=own,
+        explanation=explanation(fields),
     )
     fields.done()
     if request.container:
@@ -155,7 +162,8 @@ def version_change_from_json(body: Mapping[str, Any], mask: frozenset[str]) -> V
     description = fields.text("description")
     labels = fields.labels("labels")
     scaling = _scaling(fields)
-    settings, _ = _settings_of(fields)
+    settings, _, bucket = _settings_of(fields)
+    table = fields.inner("requestLoggingConfig")
     fields.done()
     return VersionChange(
         description=description if "description" in mask else None,
@@ -164,6 +172,7 @@ def version_change_from_json(body: Mapping[str, Any], mask: frozenset[str]) -> V
         settings={
             inner: getattr(settings, inner) for name, inner in _SETTINGS.items() if f"mlengine.{name}" in mask
         },
+        request_logging=request_logging.change(table, bucket, mask),
         stamp=known,
     )
 
@@ -223,11 +232,14 @@ def _scaling(fields: Fields) -> Scaling:
     )
 
 
-def _settings_of(fields: Fields) -> tuple[Settings, bool | None]:
-    """The block of our own: what the workers go by, and whether to accelerate; None where it is not said."""
+def _settings_of(fields: Fields) -> tuple[Settings, bool | None, Fields | None]:
+    """The block of our own: what the workers go by, whether to accelerate, and where requests are logged.
+
+    The last two are None where it is not said.
+    """
     block = fields.inner("mlengine")
     if block is None:
-        return Settings(), None
+        return Settings(), None, None
     block.ignore(*_TOLD)
     usual = Settings()
     settings = Settings(
@@ -238,8 +250,9 @@ def _settings_of(fields: Fields) -> tuple[Settings, bool | None]:
         non_finite=NonFinite(block.choice("nonFinite", NonFinite, usual.non_finite)),
     )
     accelerate = block.flag("accelerate") if block.has("accelerate") else None
+    logging = block.inner("requestLogging")
     block.done()
-    return settings, accelerate
+    return settings, accelerate, logging
 
 
 def _between(fields: Fields, name: str, usual: int, least: int, most: int) -> int:
@@ -292,6 +305,7 @@ def version_to_json(
         "description": version.description,
         "deploymentUri": str(version.origin or ""),
         "errorMessage": version.error_message if version.state is State.FAILED else "",
+        "explanationConfig": version.explanation,
         # The API's enumeration knows Google's only; the block of our own says all of them.
         "framework": version.framework.value if version.framework in GOOGLES else "",
         "isDefault": default,
@@ -299,6 +313,7 @@ def version_to_json(
         "lastUseTime": to_text(last_use) if last_use else "",
         "machineType": version.machine_type,
         "pythonVersion": version.python_version,
+        "requestLoggingConfig": request_logging.to_json(version)[0],
         **_scaling_to_json(version),
         **code_to_json(version),
     }
@@ -328,6 +343,8 @@ def _block(
     """What this server tells beyond Google; its numbers and words are there even where they are the usual."""
     block: dict[str, Any] = {name: getattr(version.settings, inner) for name, inner in _SETTINGS.items()}
     block |= {"accelerate": version.accelerate, "framework": version.framework.value}
+    if bucket := request_logging.to_json(version)[1]:
+        block["requestLogging"] = bucket
     if version.acceleration:
         block["acceleration"] = version.acceleration
     if whole and version.schema:

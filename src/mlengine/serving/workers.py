@@ -177,6 +177,6 @@ class Routes(Protocol):
         """Every counter of the gateway, as it gives them."""
         ...
 
-    def records(self, most: int) -> tuple[Sequence[Mapping[str, Any]], int]:
-        """Up to `most` requests with their answers, each given once; and how many were lost."""
+    def records(self, most: int) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, int]]:
+        """Up to `most` requests with their answers, each given once; and how many were lost, by version."""
         ...

@@ -1,7 +1,8 @@
 """Opens the models of standard input's list one after the other, and prints what each said and answered.
 
 Run in the Python of a runtime: `python ask.py < orders.json`, each order with the keys model_dir, framework,
-options, bodies. One process for all, since importing a framework takes longer than all the rest.
+options, bodies, explain (bodies too). One process for all, since importing a framework takes longer than
+all the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ spec.loader.exec_module(main)
 main._make_importable()
 main._quieten()
 
-from mlengine.serving.messages import PREDICT  # noqa: E402
+from mlengine.serving.messages import EXPLAIN, PREDICT  # noqa: E402
 from mlengine.serving.runtimes.model import LoadFailed  # noqa: E402
 from mlengine.serving.runtimes.opening import open_model  # noqa: E402
 from mlengine.serving.runtimes.options import options_from  # noqa: E402
@@ -33,11 +34,16 @@ def told(order):
         golden.prove(model)
     except LoadFailed as error:
         return {"error": str(error)}
-    answers = []
-    for body in order["bodies"]:
-        status, answer = Answerer(model).answer([(PREDICT, json.dumps(body).encode())])[0][:2]
-        answers.append([status, json.loads(answer)])
-    return {"describe": model.describe(), "answers": answers}
+
+    def asked(kind, body):
+        status, answer = Answerer(model).answer([(kind, json.dumps(body).encode())])[0][:2]
+        return [status, json.loads(answer)]
+
+    return {
+        "describe": model.describe(),
+        "answers": [asked(PREDICT, body) for body in order["bodies"]],
+        "explained": [asked(EXPLAIN, body) for body in order.get("explain", [])],
+    }
 
 
 output = os.fdopen(os.dup(1), "w")

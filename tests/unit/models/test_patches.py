@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlengine.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
+from mlengine.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from mlengine.models.domain import State
 from mlengine.models.methods import methods
 from mlengine.web.fields import etag
@@ -196,7 +196,7 @@ def test_a_version_on_its_way_is_neither_changed_nor_deleted(house: House, state
         ("manual_scaling.nodes", "does not say it"),
         ("mlengine.accelerate", "Create another version"),
         ("mlengine.schema", "the server tells it"),
-        ("requestLoggingConfig", "not logged"),
+        ("requestLoggingConfig.samplingPercentage", "cannot be changed"),
         ("deploymentUri", "Create another version"),
         ("state", "cannot be changed"),
     ],
@@ -283,6 +283,14 @@ def test_a_version_without_an_explanation_config_says_so(house: House, path: dic
 
     with pytest.raises(FailedPrecondition, match="'v1' has no explanationConfig"):
         ask(house, "explain", path, {"instances": []})
+
+
+def test_a_version_that_explains_but_has_no_worker_says_why(house: House) -> None:
+    house.model()
+    house.asked("v1", explanation={"sampledShapleyAttribution": {"numPaths": 3}})
+
+    with pytest.raises(Unavailable, match="'v1' is not serving yet"):
+        ask(house, "explain", VERSION, {"instances": []})
 
 
 def test_an_explanation_of_what_is_not_there_says_so(house: House) -> None:

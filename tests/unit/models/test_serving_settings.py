@@ -181,6 +181,7 @@ def test_requests_are_divided_and_divided_anew(house: House) -> None:
     assert (traffic.split, traffic.shadow) == ({"v1": 90, "v2": 10}, {"v3": 0.5})
     changed = own(house, "setTraffic", {"split": {"v2": 100}})
     assert changed["defaultVersion"]["name"].endswith("/v2")
+    assert changed["mlengine"]["previous"] == {"version": "v1", "split": {"v1": 90, "v2": 10}}
     back = own(house, "rollBack", {})
     assert back["mlengine"]["traffic"]["split"] == {"v1": 90, "v2": 10}
     assert [served["version"] for served in back["mlengine"]["history"]] == ["v1", "v2", "v1", "v1"]

@@ -47,8 +47,18 @@ def test_samples_are_bounded_in_bytes_and_the_oldest_go_first() -> None:
     taken = records.take(10)
 
     assert [record["request"] for record in taken["records"]] == [str(n) * 10 for n in (7, 8, 9)]
-    assert taken["dropped"] == 7
-    assert records.take(10) == {"records": [], "dropped": 0}
+    assert (taken["dropped"], taken["droppedOf"]) == (7, {"p/m/v": 7})
+    assert records.take(10) == {"records": [], "dropped": 0, "droppedOf": {}}
+
+
+def test_samples_are_given_a_few_at_a_time_so_that_no_prediction_waits_for_them() -> None:
+    records = Records()
+    for n in range(10):
+        records.add("p/m/v", PREDICT, b"%d" % n, b"x" * 100_000)
+
+    given = [[record["request"] for record in records.take(200)["records"]] for _ in range(4)]
+
+    assert given == [list("012"), list("345"), list("678"), list("9")]
 
 
 def test_a_sample_larger_than_all_room_is_dropped_and_leaves_none_in_debt() -> None:

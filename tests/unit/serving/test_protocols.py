@@ -253,7 +253,7 @@ def test_what_is_no_arrow_is_refused_and_without_pyarrow_one_hears_what_to_send(
 
 
 def test_explaining_without_a_configuration_is_not_offered() -> None:
-    assert "explanationConfig" in refusal(table_model(), EXPLAIN, b"{}", status=501)
+    assert "explanationConfig" in refusal(table_model(), EXPLAIN, b"{}", status=400)
 
 
 @pytest.mark.parametrize(

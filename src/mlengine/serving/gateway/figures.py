@@ -77,6 +77,7 @@ class Figures:
             "queue": self.queue,
             "model": self.model,
             "batch": self.batch,
+            "batchInstances": self.batch_sum,
             "totalSeconds": self.total_seconds,
             "queueSeconds": self.queue_seconds,
             "modelSeconds": self.model_seconds,

@@ -23,6 +23,7 @@ _NUMBERS: tuple[tuple[str, str, str, _Number], ...] = (
     ("predictions_retried_total", "counter", "Asked again of another.", lambda pool: pool.figures.retried),
     ("predictions_in_flight", "gauge", "Taken and not yet answered.", lambda pool: pool.waiting),
     ("predictions_queue", "gauge", "Of these, those no worker is free for.", lambda pool: pool.held),
+    ("predictions_most", "gauge", "As many may be in flight at once.", lambda pool: pool.most_waiting),
     ("workers", "gauge", "Workers that take requests.", lambda pool: pool.connected),
     ("workers_wanted", "gauge", "Workers that there should be.", lambda pool: pool.wanted_nodes),
 )

@@ -113,6 +113,11 @@ class VersionPool:
         return self.waiting >= self._most_waiting or self._bytes >= self._most_bytes
 
     @property
+    def most_waiting(self) -> int:
+        """How many requests may be here at once."""
+        return self._most_waiting
+
+    @property
     def half_full(self) -> bool:
         """Whether what can be done without should be."""
         return 2 * self.waiting >= self._most_waiting or 2 * self._bytes >= self._most_bytes

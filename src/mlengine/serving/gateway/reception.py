@@ -15,7 +15,7 @@ from mlengine.serving.gateway.prediction import Prediction, too_large, wrong_enc
 from mlengine.serving.gateway.turns import Turn, ready
 from mlengine.serving.messages import ARROW, CSV, INFER, JSON_LINES, PREDICT
 from mlengine.web.heads import Request
-from mlengine.web.hosts import wrong_host
+from mlengine.web.hosts import foreign_page, wrong_host
 
 if TYPE_CHECKING:
     from mlengine.serving.gateway.http import ClientConnection
@@ -39,6 +39,8 @@ def receive(connection: ClientConnection, request: Request) -> Turn:
         return connect(connection, request)
     if not connection.entrance.hosts.allows(request.host):
         return _now(connection, request, *answers.refusal(wrong_host(request.host)), close=True)
+    if b"origin" in request.fields and (foreign := foreign_page(request)):
+        return _now(connection, request, *answers.refusal(foreign), close=True)
     if request.method == b"POST":
         route = connection.door.routes.find(request.target)
         if route is not None:

@@ -123,6 +123,10 @@ def refuse_container_rules(options: Options, model_dir: Path) -> None:
                 f"{name} {given} can have no effect: a container reads and writes its requests itself. "
                 f"Leave {name} out."
             )
+    if options.explanation is not None:
+        raise LoadFailed(
+            "explanationConfig can have no effect: a container answers its requests itself. Leave it out."
+        )
     if (model_dir / FILE).is_file():
         raise LoadFailed(f"{FILE} can have no effect: a container checks its requests itself. Take it away.")
 

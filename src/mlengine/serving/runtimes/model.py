@@ -154,6 +154,7 @@ class Model:
         takes_extras: Whether other top-level keys of a request are handed on as `RawInstances.extras`.
         source: The framework's own object, where somebody may want to look into it.
         rules: The version's `rules.Rules`, which go with every request; None for the default ones.
+        explainer: The version's `explanation.Explainer`; None where it explains nothing.
     """
 
     framework: str
@@ -168,6 +169,7 @@ class Model:
     takes_extras: bool = False
     source: Any = None
     rules: Any = None
+    explainer: Any = None
 
     @cached_property
     def description(self) -> Description:

@@ -51,12 +51,17 @@ def open_model(model_dir: Path, framework: str | None, options: Options | None =
             model = routine.load(model_dir, framework, options)
         else:
             model = _adapted(model_dir, framework, settings)
-        if not settings.samples:
-            return governed(model, options, model_dir)
-        given = settings.samples[0]
-        describe = model.describe
-        model = replace(model, samples=[given], describe=lambda: {**describe(), "sample": given})
-        return governed(model, options, model_dir)
+        bare = model
+        if settings.samples:
+            given = settings.samples[0]
+            describe = model.describe
+            model = replace(model, samples=[given], describe=lambda: {**describe(), "sample": given})
+        model = governed(model, options, model_dir)
+        if options.explanation is None:
+            return model
+        from mlengine.serving.runtimes.explanation import explained
+
+        return explained(model, options, model_dir, bare=bare)
     except LoadFailed:
         raise
     except MemoryError as error:

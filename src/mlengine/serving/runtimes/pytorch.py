@@ -105,7 +105,7 @@ class ModuleCall:
             # TorchScript quotes itself at length; its last line is what it has to say.
             last = str(error).strip().splitlines()[-1]
             raise Refused(f"Prediction failed: Error during model execution: {last}") from error
-        found = _named(answer)
+        found = named(answer)
         if self._names is not None:
             if len(self._names) != len(found):
                 raise BadOutput(
@@ -233,7 +233,8 @@ def _output_names(spec: Any, count: int) -> list[str]:
     return [f"output_{index}" for index in range(count)]
 
 
-def _named(answer: Any) -> dict[str, Any]:
+def named(answer: Any) -> dict[str, Any]:
+    """The tensors of an answer by output."""
     if isinstance(answer, dict):
         return {str(name): tensor for name, tensor in answer.items()}
     answers = list(answer) if isinstance(answer, (list, tuple)) else [answer]

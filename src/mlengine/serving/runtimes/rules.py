@@ -3,7 +3,7 @@
 `schema.json` lies beside the model, and has one of two forms. Ours:
 
     {"inputs": [{"name": "Age", "type": "number", "min": 0, "max": 120, "categories": [...], "nullable": true,
-                 "required": false, "default": 30, "description": "Years."}], "sample": {...}}
+                 "required": false, "default": 30, "description": "Years.", "baseline": 30}], "sample": {...}}
 
 or the part of JSON Schema that says the same: `type` object, `properties` (with `type`, `minimum`,
 `maximum`, `enum`, `default`, `description`), `required` and `examples`. Every key but a field's name may be
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ ABSENT: Any = object()
 """In place of a value that is not there, where null would be one."""
 TYPES = ("number", "integer", "string", "boolean", "bytes", "any")
 
-_OURS = ("name", "type", "min", "max", "categories", "nullable", "required", "default", "description")
+_OURS = (
+    *("name", "type", "min", "max", "categories", "nullable", "required", "default", "description"),
+    "baseline",
+)
 _JSON_SCHEMA = ("type", "minimum", "maximum", "enum", "default", "description", "title")
 _TOP = ("inputs", "sample", "description")
 _TOP_JSON_SCHEMA = ("$schema", "type", "properties", "required", "examples", "title", "description")
@@ -46,6 +49,7 @@ class Declared:
         required: Whether the key must be there.
         default: What stands in for a missing key.
         description: For people.
+        baseline: What explanations compare with.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Declared:
     required: bool | None = None
     default: Any = ABSENT
     description: str = ""
+    baseline: Any = ABSENT
 
     def described(self, known: Description) -> Description:
         """`known`, an input of a model's description, with what is declared on top."""
@@ -169,7 +174,7 @@ def _from_ours(entry: Any, where: str) -> Declared:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise LoadFailed(f"{where} must be an object with a name.")
     _only(entry, _OURS, where)
-    return _declared(
+    declared = _declared(
         f"{FILE}: {entry['name']}",
         entry["name"],
         types=[entry["type"]] if "type" in entry else [],
@@ -181,6 +186,7 @@ def _from_ours(entry: Any, where: str) -> Declared:
         default=entry.get("default", ABSENT),
         description=entry.get("description", ""),
     )
+    return replace(declared, baseline=entry.get("baseline", ABSENT))
 
 
 def _from_json_schema(schema: dict[str, Any]) -> SchemaFile:

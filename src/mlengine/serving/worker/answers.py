@@ -86,6 +86,12 @@ def error(code: int, message: str, details: Sequence[dict[str, Any]] = ()) -> by
     return json.dumps({"error": envelope}, separators=(",", ":")).encode("ascii")
 
 
+def precondition(message: str) -> bytes:
+    """The body of an answer to what a version, as it was made, cannot do. Its number is 400."""
+    envelope = {"code": 400, "message": message, "status": "FAILED_PRECONDITION"}
+    return json.dumps({"error": envelope}, separators=(",", ":")).encode("ascii")
+
+
 def short_error(message: str) -> bytes:
     """The body of a bad answer in the languages of TensorFlow Serving and Open Inference."""
     return json.dumps({"error": message}, separators=(",", ":")).encode("ascii")

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mlengine.serving.messages import EXPLAIN, PREDICT
 from mlengine.serving.runtimes.arrays import ArrayInstances
-from mlengine.serving.runtimes.model import BadOutput, Model, RawInstances, Refused, Rows, Signature
+from mlengine.serving.runtimes.model import Model, RawInstances, Refused, Rows, Signature
 from mlengine.serving.runtimes.rules import DEFAULT_RULES, Rules
 from mlengine.serving.worker import answers
 from mlengine.serving.worker.at_once import AtOnce, Batch
+from mlengine.serving.worker.explaining import Explaining, at_once, explain
+from mlengine.serving.worker.outcome import Answer, failure
 from mlengine.serving.worker.protocols import protocol_of
 from mlengine.serving.worker.protocols.protocol import GoogleErrors, NotOffered, Protocol, Request
-
-
-class Answer(NamedTuple):
-    """What one caller gets.
-
-    Attributes:
-        status: HTTP status number.
-        body: What the kind of the request is answered with.
-        decode_us: Microseconds that reading the request took.
-        model_us: Microseconds of the model call that answered it.
-        encode_us: Microseconds that writing the answer took.
-        instances: Of that call; 0 where there was none.
-    """
-
-    status: int
-    body: bytes
-    decode_us: int = 0
-    model_us: int = 0
-    encode_us: int = 0
-    instances: int = 0
 
 
 class _Part(NamedTuple):
@@ -110,15 +90,20 @@ class Answerer:
         groups: dict[Any, list[_Asked]] = {}
         for place, (kind, body) in enumerate(requests):
             began = time.perf_counter_ns()
+            if kind == EXPLAIN:
+                found[place] = at_once(self.explain(body))
+                continue
             protocol = protocol_of(kind)
             if protocol is None:
-                found[place] = Answer(501, _ERRORS.error(501, _unknown(kind)))
+                found[place] = Answer(
+                    501, _ERRORS.error(501, f"The model worker knows no message of kind {kind}.")
+                )
                 continue
             # Each is read by itself, so that a faulty one harms nobody else.
             try:
                 asked = self._read(place, protocol, body)
             except Exception as error:
-                found[place] = _failure(error, protocol)._replace(decode_us=_since(began))
+                found[place] = failure(error, protocol)._replace(decode_us=_since(began))
                 continue
             asked.decode_us = _since(began)
             groups.setdefault((asked.signature.name, asked.rows[0].key), []).append(asked)
@@ -127,6 +112,10 @@ class Answerer:
             for asked in group:
                 found[asked.place] = self._write(asked)
         return [answer for answer in found if answer is not None]
+
+    def explain(self, body: bytes) -> Explaining:
+        """Answer a request for explanations, with a pause after each call of the model."""
+        return explain(self._model, body, signature_name=self._signature_name)
 
     def _read(self, place: int, protocol: Protocol, body: bytes) -> _Asked:
         request = protocol.read(body, self._model)
@@ -190,7 +179,7 @@ class Answerer:
 
     def _write(self, asked: _Asked) -> Answer:
         if asked.error is not None:
-            return _failure(asked.error, asked.protocol)._replace(decode_us=asked.decode_us)
+            return failure(asked.error, asked.protocol)._replace(decode_us=asked.decode_us)
         began = time.perf_counter_ns()
         try:
             predictions: list[Any] = []
@@ -200,7 +189,7 @@ class Answerer:
             body = asked.protocol.write(predictions, asked.request, self._model, asked.signature)
             answer = Answer(200, body)
         except Exception as error:
-            answer = _failure(error, asked.protocol)
+            answer = failure(error, asked.protocol)
         return answer._replace(
             decode_us=asked.decode_us,
             model_us=sum(part.model_us for part in asked.parts),
@@ -237,11 +226,11 @@ class Answerer:
             return [
                 Answer(*next(given), model_us=model_us, instances=1)
                 if kind == PREDICT
-                else _failure(NotOffered(_OWN_SERVER), protocol_of(kind) or _ERRORS)
+                else failure(NotOffered(_OWN_SERVER), protocol_of(kind) or _ERRORS)
                 for kind, _ in requests
             ]
         except Exception as error:
-            return [_failure(error, protocol_of(kind) or _ERRORS) for kind, _ in requests]
+            return [failure(error, protocol_of(kind) or _ERRORS) for kind, _ in requests]
 
 
 _ERRORS = GoogleErrors()
@@ -273,22 +262,3 @@ def _part(instances: RawInstances, start: int, stop: int) -> RawInstances:
 
 def _since(began: int) -> int:
     return (time.perf_counter_ns() - began) // 1000
-
-
-def _unknown(kind: int) -> str:
-    if kind == EXPLAIN:
-        return "This version explains nothing: it was made without explanationConfig."
-    return f"The model worker knows no message of kind {kind}."
-
-
-def _failure(error: Exception, protocol: Protocol | GoogleErrors) -> Answer:
-    if isinstance(error, Refused):
-        return Answer(400, protocol.error(400, error.message, error.violations))
-    if isinstance(error, NotOffered):
-        return Answer(501, protocol.error(501, str(error)))
-    if isinstance(error, BadOutput):
-        return Answer(500, protocol.error(500, f"Prediction failed: {error}"))
-    # The traceback is for the owner of the model, in the worker's log; it is no caller's business.
-    traceback.print_exception(error, file=sys.stderr)
-    sys.stderr.flush()
-    return Answer(500, protocol.error(500, f"Prediction failed: {type(error).__name__}: {error}"))

@@ -260,7 +260,8 @@ class Host:
         except LoadFailed as error:
             raise ValueError(str(error)) from error
         self._desks[node] = (spec, desk, loaded)
-        desk.answer = Answerer(loaded.model).answer
+        answerer = Answerer(loaded.model)
+        desk.answer, desk.explain = answerer.answer, answerer.explain
         turns = turns_of(read_options(Path(spec.folder)))
         desk.turns.most_taken, desk.turns.latency = turns.most_taken, turns.latency
 

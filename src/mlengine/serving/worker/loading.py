@@ -98,10 +98,12 @@ def _tell(folder: Path, stage: str) -> None:
 def desk_of(spec: Spec, loaded: Loaded) -> Desk:
     """Where `loaded` will serve."""
     options = read_options(Path(spec.folder))
+    answerer = Answerer(loaded.model)
     return Desk(
         spec.node,
         Listener(Path(spec.socket)),
-        answer=Answerer(loaded.model).answer,
+        answer=answerer.answer,
+        explain=answerer.explain,
         description=loaded.description,
         turns=turns_of(options),
     )

@@ -13,12 +13,13 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from mlengine.serving.messages import (
     CANCEL,
     DESCRIBE,
+    EXPLAIN,
     INFER,
     LARGEST_BODY,
     PREDICT,
@@ -27,9 +28,10 @@ from mlengine.serving.messages import (
     pack,
 )
 from mlengine.serving.worker import answers
-from mlengine.serving.worker.batch import Answer
+from mlengine.serving.worker.lengthy import Done, Lengthy, Task
 from mlengine.serving.worker.line import Line
 from mlengine.serving.worker.listening import Listener
+from mlengine.serving.worker.outcome import Answer
 from mlengine.serving.worker.turns import Request, Turns
 
 DRAIN_SECONDS = 5.0
@@ -52,6 +54,7 @@ class Desk:
         answer: Answers a batch.
         description: The body of the answer to DESCRIBE.
         turns: Who is answered when.
+        explain: Answers one request for explanations, with a pause after each call of the model.
     """
 
     def __init__(
@@ -62,10 +65,12 @@ class Desk:
         answer: Answers,
         description: bytes,
         turns: Turns[Line] | None = None,
+        explain: Callable[[bytes], Generator[None, None, Answer]] | None = None,
     ) -> None:
         self.name = name
         self.listener = listener
         self.answer = answer
+        self.explain = explain
         self.description = description
         self.turns: Turns[Line] = Turns() if turns is None else turns
         self.lines: set[Line] = set()
@@ -96,6 +101,7 @@ class Server:
         self._desks: list[Desk] = []
         # Those with requests, the one that has waited longest for its turn first.
         self._waiting: deque[Desk] = deque()
+        self._lengthy = Lengthy()
         self._steps: deque[Callable[[], None]] = deque()
         self._ends: list[Callable[[], None]] = []
         self._stopping = False
@@ -164,16 +170,20 @@ class Server:
         self._stopping = True
 
     def _step(self) -> None:
-        """Wait for what comes in, and answer one batch if one is due."""
+        """Wait for what comes in, answer one batch if one is due, and take a step of what takes many."""
         desk, due = self._next()
+        now = time.monotonic()
+        pause = self._lengthy.wait(now)
         if desk is None:
-            self._collect(_LOOK_SECONDS if self._ends else None)
-        elif (wait := due - time.monotonic()) > 0:
-            self._collect(wait)
+            self._collect(pause if pause is not None else _LOOK_SECONDS if self._ends else None)
+        elif (wait := due - now) > 0:
+            self._collect(wait if pause is None else min(wait, pause))
         else:
             # What has arrived meanwhile joins; it costs one look.
             self._collect(0)
             self._answer_batch(desk)
+        if self._lengthy.wait(time.monotonic()) == 0:
+            self._advance()
         while self._steps:
             self._steps.popleft()()
         if self._ends:
@@ -231,6 +241,7 @@ class Server:
             if frame.kind == CANCEL:
                 if line.requests:
                     line.cancelled.add(frame.id)
+                self._lengthy.cancel(line, frame.id)
                 continue
             line.unanswered += 1
             turns.add(line, frame, now)
@@ -255,6 +266,9 @@ class Server:
         if not batch:
             return
         began = time.monotonic()
+        batch = self._set_aside(desk, batch, began)
+        if not batch:
+            return
         ours = [_own_answer(desk, request, began) for request in batch]
         asked = [request.frame for request, own in zip(batch, ours, strict=True) if own is None]
         given: Iterator[Answer] = iter(())
@@ -266,15 +280,32 @@ class Server:
         # Whoever came during the call is counted apart from those who are about to be answered.
         self._collect(0)
         for request, own in zip(batch, ours, strict=True):
-            line, frame = request.caller, request.frame
-            status, body, *spent = own or next(given)
-            waited = int((began - request.arrived) * 1e6)
-            times = TIMES.pack(*[min(max(part, 0), _MOST) for part in (waited, *spent[:4])])
-            line.outgoing += pack(times + body, id=frame.id, kind=frame.kind, status=status)
-            line.unanswered -= 1
-        desk.turns.answered(len(batch), took, time.monotonic())
+            _put(request, own or next(given), began)
+        now = time.monotonic()
+        desk.turns.answered(len(batch), took, now)
+        self._lengthy.served(now)
         for line in {request.caller for request in batch}:
             line.flush()
+
+    def _set_aside(self, desk: Desk, batch: list[Request[Line]], now: float) -> list[Request[Line]]:
+        """Those of `batch` that are answered at once; what takes many calls is put with its like."""
+        if desk.explain is None or not any(request.frame.kind == EXPLAIN for request in batch):
+            return batch
+        rest = []
+        for request in batch:
+            if request.frame.kind == EXPLAIN and _own_answer(desk, request, now) is None:
+                self._lengthy.add(Task(desk, request, desk.explain(request.frame.body), now))
+            else:
+                rest.append(request)
+        return rest
+
+    def _advance(self) -> None:
+        """Take a step of a request that takes many, and answer it if that was the last."""
+        if self._before is not None:
+            self._before(self._lengthy.next.desk)
+        done = self._lengthy.step()
+        if done is not None:
+            _finish(done)
 
     def _drain(self) -> None:
         """Finish what was asked before the end, within DRAIN_SECONDS."""
@@ -286,8 +317,10 @@ class Server:
             self._collect(0)
             for desk in self._desks:
                 self._answer_batch(desk)
+            if self._lengthy:
+                self._advance()
             quiet = quiet + 1 if all(desk.idle for desk in self._desks) else 0
-            if not quiet and not any(len(desk.turns) for desk in self._desks):
+            if not quiet and not self._lengthy and not any(len(desk.turns) for desk in self._desks):
                 self._collect(_LOOK_SECONDS)
         for desk in list(self._desks):
             self._drop(desk)
@@ -303,6 +336,29 @@ class Server:
         self._desks.remove(desk)
         for line in list(desk.lines):
             line.close()
+
+
+def _put(request: Request[Line], answer: Answer, began: float) -> None:
+    """Write what the caller of a request gets that was taken at `began`; his line is to be flushed."""
+    status, body, *spent = answer
+    waited = int((began - request.arrived) * 1e6)
+    times = TIMES.pack(*[min(max(part, 0), _MOST) for part in (waited, *spent[:4])])
+    line, frame = request.caller, request.frame
+    line.outgoing += pack(times + body, id=frame.id, kind=frame.kind, status=status)
+    line.unanswered -= 1
+
+
+def _finish(done: Done) -> None:
+    """Answer a request that took many steps, if its caller is still there."""
+    task = done.task
+    line = task.request.caller
+    answer = _own_answer(task.desk, task.request, time.monotonic()) if done.late else done.answer
+    if answer is None or line.closed:
+        line.unanswered -= 1
+        line.watch()
+        return
+    _put(task.request, answer, task.began)
+    line.flush()
 
 
 def _own_answer(desk: Desk, request: Request[Line], now: float) -> Answer | None:
