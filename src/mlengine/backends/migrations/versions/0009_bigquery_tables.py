@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 _MOMENT = sa.String(27)
 
@@ -71,6 +71,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_table_jobs_newest", "table_jobs", ["project", "created", "job_id"])
     op.create_index("ix_table_jobs_state", "table_jobs", ["state"])
+    op.create_table(
+        "table_reads",
+        sa.Column("project", sa.String(63), primary_key=True),
+        sa.Column("job", sa.String(128), primary_key=True),
+        sa.Column("table", sa.String(2200), primary_key=True),
+        sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("read", _MOMENT, nullable=False),
+    )
     op.create_table(
         "table_uploads",
         sa.Column("id", sa.String(64), primary_key=True),
