@@ -24,7 +24,7 @@ from mlengine.errors import InvalidArgument, Problem
 from mlengine.web.bodies import Body, ChunkedBody, MeasuredBody, NoBody, Wire
 from mlengine.web.envelope import refusal, to_bytes
 from mlengine.web.heads import LARGEST_HEAD, KnownHeads, Request, head_too_large, understand
-from mlengine.web.hosts import HostRule, wrong_host
+from mlengine.web.hosts import HostRule, foreign_page, wrong_host
 from mlengine.web.method import Call, Disconnected, Reply
 
 _LOG = logging.getLogger(__name__)
@@ -171,6 +171,8 @@ class Exchange:
             self._known.remember(head, request)
         if self._hosts is not None and not self._hosts.allows(request.host):
             return self._refuse(wrong_host(request.host))
+        if self._keeps is not None and (foreign := foreign_page(request)):
+            return self._refuse(foreign)
         if request.has_body and not self._patient:
             _set_timeout(self._connection, socket.SO_RCVTIMEO, BODY_SECONDS)
         body = self._body(request, parsing) if parsing else NoBody()

@@ -71,6 +71,15 @@ class Fields:
             raise self.wrong(name, f"must be a whole number, not {shown(value)}.")
         return value
 
+    def fraction(self, name: str, default: float = 0.0) -> float:
+        """A number from 0 to 1."""
+        value = self._take(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self.wrong(name, f"must be a number from 0 to 1, not {shown(value)}.")
+        return float(value)
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
         value = self._take(name)
@@ -106,6 +115,33 @@ class Fields:
         if not isinstance(value, dict):
             raise self.wrong(name, f"must be an object, not {shown(value)}.")
         return Fields(value, path=self.spell(name), warnings=self._warnings)
+
+    def objects(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        value = self._take(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.wrong(name, f"must be a list of objects, not {shown(value)}.")
+        return [
+            Fields(item, path=f"{self.spell(name)}[{place}]", warnings=self._warnings)
+            for place, item in enumerate(value)
+        ]
+
+    def numbers(self, name: str) -> dict[str, float] | None:
+        """A map from texts to numbers; None when it is absent."""
+        value = self._take(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict) or not all(
+            isinstance(item, int | float) and not isinstance(item, bool) for item in value.values()
+        ):
+            raise self.wrong(name, f"must be an object of numbers, not {shown(value)}.")
+        return dict(value)
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, with a value."""
+        return self._left.get(name, ("", None))[1] is not None
 
     def choice(self, name: str, choices: Iterable[str], default: str = "") -> str:
         """One of some words."""

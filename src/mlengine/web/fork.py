@@ -33,6 +33,7 @@ API_WORDS = frozenset(
         "resumable",
         "static",
         "storage",
+        "tensorboard",
         "token",
         "upload",
         "v1",

@@ -28,7 +28,7 @@ MESSAGES: Mapping[str, Fields] = {
         "description": Field("string"),
         "errorMessage": output("string", "Why the version failed."),
         "etag": Field("bytes", "Changes with the version. Sent back in a patch, it must still be this one."),
-        "explanationConfig": Field("ExplanationConfig", "How predictions are explained."),
+        "explanationConfig": Field("ExplanationConfig", "How predictions are explained: one method."),
         "framework": Field("Framework", "Told from the files, if absent."),
         "isDefault": output("boolean", "Whether it answers when no version is named."),
         "labels": Field("map<string>", "Your own keys and values."),
@@ -83,10 +83,10 @@ MESSAGES: Mapping[str, Fields] = {
         "xraiAttribution": Field("XraiAttribution"),
     },
     "IntegratedGradientsAttribution": {
-        "numIntegralSteps": Field("int32", "50 is a good begin."),
+        "numIntegralSteps": Field("int32", "Steps of the integral: 1 to 10000; 50 if absent."),
     },
     "SampledShapleyAttribution": {
-        "numPaths": Field("int32", "How many orders of the features are tried."),
+        "numPaths": Field("int32", "How many orders of the features are tried: 1 to 10000; 50 if absent."),
     },
     "XraiAttribution": {
         "numIntegralSteps": Field("int32", "50 is a good begin."),

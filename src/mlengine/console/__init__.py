@@ -1,0 +1,1 @@
+"""The web console: files for a browser, which meets the server only over the public REST API."""

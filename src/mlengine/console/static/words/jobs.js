@@ -1,0 +1,1 @@
+export default { en: { title: 'Jobs' }, ko: { title: '작업' } };
