@@ -249,6 +249,18 @@ def test_a_standby_takes_a_model_and_another_one_is_made(machine: Machine) -> No
     assert machine.predict("a", 7) == [7.0]
 
 
+def test_a_standby_that_dies_is_not_started_again_and_again(machine: Machine) -> None:
+    machine.workers.keep_standbys({machine.environment}, 1)
+    (standby,) = machine.pids().values()
+    os.kill(standby, signal.SIGKILL)
+    until(lambda: all(host.pid is None for host in machine.workers._hosts.values()))
+
+    for _ in range(3):
+        machine.workers.keep_standbys({machine.environment}, 1)
+
+    assert machine.pids() == {}
+
+
 def test_all_processes_end_with_the_gateway(machine: Machine) -> None:
     machine.bring("a")
     machine.bring("b", shared=False)

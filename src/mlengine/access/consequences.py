@@ -16,6 +16,14 @@ _LOG = logging.getLogger(__name__)
 # Reading by another verb, and what happens so often and changes so little that a note each would help nobody.
 _UNNOTED = ("storage.objects.", "storage.batch", "logging.", "oauth2.", "ml.batch", "ml.projects.predict")
 _READING = (".getIamPolicy", ".testIamPermissions")
+# Where the answer alone says what was made.
+_MAKING = {
+    "iam.projects.serviceAccounts.create": ("name", ""),
+    "iam.projects.serviceAccounts.keys.create": ("name", ""),
+    "ml.projects.jobs.create": ("jobId", "projects/{project}/jobs/"),
+    "ml.projects.models.create": ("name", ""),
+    "storage.buckets.insert": ("name", "buckets/"),
+}
 
 
 class Consequences:
@@ -71,7 +79,7 @@ class Consequences:
         record: dict[str, Any] = {
             "time": to_text(self._clock()),
             "method": deed.method,
-            "resource": deed.resource,
+            "resource": _resource(deed),
             "caller": deed.who.email or deed.who.kind,
             "status": deed.problem.status if deed.problem else "OK",
         }
@@ -85,3 +93,9 @@ class Consequences:
             self._note(record)
         except (OSError, Problem) as error:
             _LOG.error("What %s did cannot be noted: %s", record["caller"], error)
+
+
+def _resource(deed: Deed) -> str:
+    field, before = _MAKING.get(deed.method, ("", ""))
+    made = deed.answer.get(field) if field and isinstance(deed.answer, dict) else None
+    return before.format(**deed.call.path) + made if isinstance(made, str) else deed.resource

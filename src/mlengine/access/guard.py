@@ -154,7 +154,8 @@ class Guard:
         answer: Json | Reply | None = None,
         problem: Problem | None = None,
     ) -> None:
-        resource = _path_resource(call.path)
+        asked = call.query.get("project", "")
+        resource = _path_resource(call.path) or (f"projects/{asked}" if asked else "")
         self._done(
             Deed(
                 method=method.id,

@@ -16,6 +16,11 @@ _STORAGE = {
     "buckets": "create delete get getIamPolicy list setIamPolicy update",
     "objects": "create delete get list update",
 }
+_BIGQUERY = {
+    "datasets": "create delete get update",
+    "jobs": "create delete get list update",
+    "tables": "create delete export get getData list update updateData",
+}
 _REST = {
     "iam.serviceAccounts": "create delete get list",
     "iam.serviceAccountKeys": "create delete get list",
@@ -31,12 +36,13 @@ def _spell(service: str, verbs: dict[str, str]) -> frozenset[str]:
 
 
 ML, STORAGE = _spell("ml", _ML), _spell("storage", _STORAGE)
-ALL = ML | STORAGE | _spell("", _REST)
+BIGQUERY = _spell("bigquery", _BIGQUERY)
+ALL = ML | STORAGE | BIGQUERY | _spell("", _REST)
 
 
 def is_reading(permission: str) -> bool:
     """Whether who has nothing but a read-only scope may use it."""
-    return permission.rpartition(".")[2] in ("get", "list", "getIamPolicy", "getConfig")
+    return permission.rpartition(".")[2] in ("get", "list", "getIamPolicy", "getConfig", "getData")
 
 
 def _under(*prefixes: str) -> frozenset[str]:
@@ -89,6 +95,33 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/storage.objectAdmin": _under("storage.objects."),
     "roles/storage.objectViewer": frozenset({"storage.objects.get", "storage.objects.list"}),
     "roles/storage.objectCreator": frozenset({"storage.objects.create"}),
+    "roles/bigquery.admin": BIGQUERY | _PROJECT,
+    "roles/bigquery.dataOwner": _under("bigquery.datasets.", "bigquery.tables.") | _PROJECT,
+    "roles/bigquery.dataEditor": _under("bigquery.tables.")
+    | {"bigquery.datasets.create", "bigquery.datasets.get"}
+    | _PROJECT,
+    "roles/bigquery.dataViewer": frozenset(
+        {
+            "bigquery.datasets.get",
+            "bigquery.tables.export",
+            "bigquery.tables.get",
+            "bigquery.tables.getData",
+            "bigquery.tables.list",
+        }
+    )
+    | _PROJECT,
+    "roles/bigquery.jobUser": frozenset({"bigquery.jobs.create", "bigquery.jobs.get"}) | _PROJECT,
+    "roles/bigquery.user": frozenset(
+        {
+            "bigquery.datasets.create",
+            "bigquery.datasets.get",
+            "bigquery.jobs.create",
+            "bigquery.jobs.get",
+            "bigquery.jobs.list",
+            "bigquery.tables.list",
+        }
+    )
+    | _PROJECT,
     "roles/iam.serviceAccountAdmin": _under("iam.serviceAccounts.") | _PROJECT,
     "roles/iam.serviceAccountKeyAdmin": _under("iam.serviceAccountKeys.", "iam.serviceAccounts.get")
     | _PROJECT,
@@ -101,7 +134,7 @@ ROLES: dict[str, frozenset[str]] = {
     ),
 }
 # What the server does for a project, its jobs do with its rights; nobody else can be given them.
-AGENT = ML | STORAGE | _LOGS | _PROJECT
+AGENT = ML | STORAGE | BIGQUERY | _LOGS | _PROJECT
 
 # What a policy of a single resource can grant: by the collection in its name.
 ON = {"jobs": _under("ml.jobs."), "models": _under("ml.models.", "ml.versions.")}

@@ -46,11 +46,24 @@ def needs(method_id: str) -> tuple[Need, ...]:
 # The documents about the API, and where credentials themselves are had.
 _OPEN = (
     "discovery.",
+    "mlengine.console.",
     "mlengine.discovery",
     "mlengine.docs",
     "mlengine.openapi",
+    "mlengine.openInference.live",
+    "mlengine.openInference.ready",
+    "mlengine.openInference.server",
     "mlengine.readyz",
+    "mlengine.tensorboard.",
     "oauth2.",
+)
+
+
+# What a version takes, in our words; and what other protocols ask, whose paths carry no project.
+_TOLD = ("schema", "openapi", "samples")
+_FOREIGN = (
+    *(f"tfServing.get{what}" for what in ("", "Version", "Metadata", "VersionMetadata")),
+    *(f"openInference.{what}" for what in ("model", "modelReady", "version", "versionReady")),
 )
 
 
@@ -59,8 +72,16 @@ def _ml() -> dict[str, tuple[Need, ...]]:
         "ml.projects.getConfig": (Need("ml.projects.getConfig", On.PROJECT),),
         "ml.projects.predict": (Need("ml.versions.predict", On.MODEL),),
         "ml.projects.explain": (Need("ml.versions.predict", On.MODEL),),
+        "mlengine.jobs.check": (Need("ml.jobs.create", On.PROJECT),),
         "mlengine.jobs.metrics": (Need("ml.jobs.get", On.JOB),),
+        "mlengine.models.metrics": (Need("ml.models.get", On.MODEL),),
+        "mlengine.projects.metrics": (Need("ml.models.list", On.PROJECT),),
+        "mlengine.versions.metrics": (Need("ml.versions.get", On.MODEL),),
         "mlengine.jobs.requirements": (Need("ml.jobs.get", On.JOB),),
+        "mlengine.models.rollBack": (Need("ml.models.update", On.MODEL),),
+        "mlengine.models.setTraffic": (Need("ml.models.update", On.MODEL),),
+        **{f"mlengine.versions.{what}": (Need("ml.versions.get", On.MODEL),) for what in _TOLD},
+        **{f"mlengine.{method}": (Need("ml.models.get", On.SERVER),) for method in _FOREIGN},
         "mlengine.machineTypes.get": (Need("", On.CALLER),),
         "mlengine.machineTypes.list": (Need("", On.CALLER),),
         "ml.projects.locations.operations.get": (Need("ml.operations.get", On.PROJECT),),
@@ -132,6 +153,44 @@ def _storage() -> dict[str, tuple[Need, ...]]:
     return found
 
 
+def _bigquery() -> dict[str, tuple[Need, ...]]:
+    # What a query reads and a load writes, the handler asks about itself: it stands in their words.
+    found: dict[str, tuple[Need, ...]] = {
+        "bigquery.projects.list": (Need("", On.CALLER),),
+        "bigquery.jobs.resumable.upload": (Need("bigquery.jobs.create", On.PROJECT),),
+        "bigquery.jobs.resumable.send": (Need("bigquery.jobs.create", On.PROJECT),),
+    }
+    for method, permission in {
+        "projects.getServiceAccount": "datasets.get",
+        "datasets.insert": "datasets.create",
+        "datasets.list": "datasets.get",
+        "datasets.get": "datasets.get",
+        "datasets.patch": "datasets.update",
+        "datasets.update": "datasets.update",
+        "datasets.delete": "datasets.delete",
+        "tables.insert": "tables.create",
+        "tables.list": "tables.list",
+        "tables.get": "tables.get",
+        "tables.patch": "tables.update",
+        "tables.update": "tables.update",
+        "tables.delete": "tables.delete",
+        "tabledata.list": "tables.getData",
+        "tabledata.read": "tables.getData",
+        "tabledata.insertAll": "tables.updateData",
+        "jobs.insert": "jobs.create",
+        "jobs.upload": "jobs.create",
+        "jobs.send": "jobs.create",
+        "jobs.query": "jobs.create",
+        "jobs.get": "jobs.get",
+        "jobs.getQueryResults": "jobs.get",
+        "jobs.list": "jobs.list",
+        "jobs.cancel": "jobs.update",
+        "jobs.delete": "jobs.delete",
+    }.items():
+        found[f"bigquery.{method}"] = (Need(f"bigquery.{permission}", On.PROJECT),)
+    return found
+
+
 def _rest() -> dict[str, tuple[Need, ...]]:
     manager, accounts = "cloudresourcemanager.projects", "iam.projects.serviceAccounts"
     found: dict[str, tuple[Need, ...]] = {
@@ -140,6 +199,12 @@ def _rest() -> dict[str, tuple[Need, ...]]:
         f"{manager}.testIamPermissions": (Need("", On.CALLER),),
         "logging.entries.list": (Need("logging.logEntries.list", On.NAMED_PROJECTS),),
     }
+    # Names of jobs only where the caller may list them, and TensorBoards of buckets that it may read.
+    for method in ("machine.get", "runtimes.list", "runtimes.get", "roles.list"):
+        found[f"mlengine.{method}"] = (Need("", On.CALLER),)
+    for verb in ("create", "list", "delete"):
+        found[f"mlengine.tensorboards.{verb}"] = (Need("ml.jobs.get", On.PROJECT),)
+    found["mlengine.auditLog.list"] = (Need("logging.logEntries.list", On.PROJECT),)
     for verb in ("get", "delete", "getIamPolicy", "setIamPolicy"):
         found[f"{manager}.{verb}"] = (Need(f"resourcemanager.projects.{verb}", On.PROJECT),)
     for verb in ("create", "delete", "get", "list"):
@@ -148,6 +213,6 @@ def _rest() -> dict[str, tuple[Need, ...]]:
     return found
 
 
-_NEEDS = _ml() | _storage() | _rest()
+_NEEDS = _ml() | _storage() | _bigquery() | _rest()
 _unknown = {need.permission for found in _NEEDS.values() for need in found} - ALL - {""}
 assert not _unknown, f"no role could ever hold {_unknown}"

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
+import mlengine
 from mlengine.access import methods as access_methods
 from mlengine.access import oauth_methods, policy_methods
 from mlengine.access.consequences import Consequences
@@ -22,8 +24,11 @@ from mlengine.access.service import AccessService
 from mlengine.access.signed_urls import SignedUrls
 from mlengine.access.tokens import AccessTokens
 from mlengine.access.xml_admission import XmlAdmission
-from mlengine.app.between import find, first_admin, holdings, interpreter, project_of
+from mlengine.app.administration import Administration
+from mlengine.app.between import find, first_admin, holdings, home_of, project_of
+from mlengine.app.monitoring import Monitoring
 from mlengine.app.sockets import socket_folder
+from mlengine.app.tables import Tables
 from mlengine.backends.accelerators import accelerators
 from mlengine.backends.audit_file import AuditFile
 from mlengine.backends.blobs import open_blobs
@@ -47,6 +52,7 @@ from mlengine.locations import methods as location_methods
 from mlengine.locations.service import LocationService
 from mlengine.logs import methods as log_methods
 from mlengine.logs.service import LogService
+from mlengine.models import description_methods
 from mlengine.models import methods as model_methods
 from mlengine.models.service import ModelService
 from mlengine.names import ObjectUrl
@@ -62,6 +68,7 @@ from mlengine.storage import xml_api
 from mlengine.storage.loop import CollectLoop
 from mlengine.storage.quotas import Quota
 from mlengine.storage.service import StorageService
+from mlengine.web import assets
 from mlengine.web.conventions import with_conventions
 from mlengine.web.discovery import methods as discovery_methods
 from mlengine.web.fork import Fork
@@ -95,7 +102,7 @@ class Application:
             self._database,
             system_clock,
             first=settings.project,
-            holdings=lambda project: holdings(project, jobs, models, storage, access),
+            holdings=lambda project: holdings(project, jobs, models, storage, access, tables.service),
             changed=lambda: self.publisher.refresh(),
         )
         entrance = Entrance(
@@ -112,13 +119,15 @@ class Application:
             push=gateway.publish_access,
         )
         logs = LogService(data / "logs", system_clock)
+        blobs = open_blobs(settings.blobs_url, data)
         storage = StorageService(
             self._database,
-            open_blobs(settings.blobs_url, data),
+            blobs,
             system_clock,
             quota=Quota(objects=settings.storage_quota_objects, size=settings.storage_quota_bytes),
             project=projects.meant,
         )
+        self._tables = tables = Tables(settings, self._database, storage)
         access = AccessService(self._database, system_clock, changed=self.publisher.refresh)
         operations = OperationService(self._database, changed=lambda: self.serving.wake())
         machine = this_machine(os.environ)
@@ -128,6 +137,7 @@ class Application:
             with closing(pieces):
                 return b"".join(pieces) if found.size <= most else None
 
+        preflight = Preflight(read_package)
         jobs = JobService(
             self._database,
             system_clock,
@@ -136,12 +146,15 @@ class Application:
             changed=lambda: self.jobs.wake(),
             machine=machine,
             slots=settings.max_running_jobs,
-            inspect=Preflight(read_package),
+            inspect=preflight,
+            report=preflight.report,
         )
         models = ModelService(
             self._database,
             system_clock,
             list_files=storage.paths_under,
+            object_exists=storage.exists,
+            machine=machine,
             changed=lambda: self.serving.wake(),
         )
         tasks = ReplicaTasks(
@@ -169,13 +182,21 @@ class Application:
             ports=free_ports,
         )
         usage = UsageService(jobs, samples=executor.samples, requirements=tasks.requirements)
+        workers = ChildWorkers(data / "serving", sockets, tether=tether, environment=os.environ)
+        self._monitoring = monitoring = Monitoring(
+            data, self._database, models, tables, storage, workers=workers, gateway=gateway
+        )
         self.serving = ServingLoop(
             models,
-            ChildWorkers(data / "serving", sockets, tether=tether, environment=os.environ),
+            workers,
             gateway,
             root=data / "serving",
             fetch=storage.fetch_tree,
-            interpreter=lambda runtime: interpreter(runtime, settings.cache_dir),
+            home=lambda version, folder: home_of(version, folder, storage, settings.cache_dir),
+            project=settings.project,
+            cores=machine.cpus,
+            idle_seconds=settings.idle_seconds,
+            standbys=settings.standbys,
         )
         policies = PolicyService(
             self._database,
@@ -183,6 +204,7 @@ class Application:
             find=lambda resource: find(resource, projects, models, jobs),
             changed=self.publisher.refresh,
         )
+        audit = AuditFile(data / "audit")
         guard = Guard(
             entrance,
             system_clock,
@@ -192,7 +214,7 @@ class Application:
                 policies,
                 system_clock,
                 directory=lambda: entrance.directory,
-                note=AuditFile(data / "audit").append,
+                note=audit.append,
             ).heard,
         )
         oauth = TokenService(
@@ -203,14 +225,40 @@ class Application:
             job_tokens=job_tokens,
             signing_key=lambda: signing_key(keys, lambda: make_pair()[0]),
         )
+        self._administration = administration = Administration(
+            settings,
+            jobs=jobs,
+            models=models,
+            storage=storage,
+            blobs=blobs,
+            projects=projects,
+            database=self._database,
+            gateway=gateway,
+            workers=workers,
+            executor=executor,
+            audit=audit,
+            guard=guard,
+            job_tokens=job_tokens,
+            machine=machine,
+            roots=roots_file(keys),
+            threads=lambda: self._threads,
+        )
         rows = [
-            *job_methods.methods(jobs, usage),
+            *job_methods.methods(jobs, usage, tables=tables.lineage.of),
             *machine_methods.methods(machine),
-            *model_methods.methods(models, system_clock),
+            *model_methods.methods(
+                models, system_clock, may_log=lambda call, place: monitoring.may_log(guard, call, place)
+            ),
+            *description_methods.methods(
+                models, project=settings.project, server_version=mlengine.__version__
+            ),
+            *monitoring.methods(),
             *operation_methods.methods(operations, REGIONS),
             *location_methods.methods(LocationService(accelerators)),
+            *administration.methods(),
             *log_methods.methods(logs, projects.id_of),
             *storage_methods.methods(storage, guard.wrap),
+            *tables.methods(guard, entrance, projects),
             *access_methods.methods(access),
             *policy_methods.methods(
                 policies,
@@ -233,6 +281,8 @@ class Application:
             ),
         ]
         rows += discovery_methods.methods(rows)
+        rows += administration.pages()
+        rows += assets.methods(Path(mlengine.__file__).parent / "console" / "static")
         signed = SignedUrls(access, system_clock)
         self.router = Fork(
             Router(with_conventions(guard.wrap(rows))),
@@ -244,6 +294,8 @@ class Application:
             threading.Thread(target=self.jobs.run, name="jobs", daemon=True),
             threading.Thread(target=self.serving.run, name="serving", daemon=True),
             threading.Thread(target=self.collect.run, name="collect", daemon=True),
+            threading.Thread(target=tables.loop.run, name="tables", daemon=True),
+            *monitoring.threads,
         ]
 
     def start(self) -> None:
@@ -251,6 +303,7 @@ class Application:
         # Before the first routes: a gateway that does not know who may predict must not answer.
         self.publisher.refresh()
         self._ensure_admin()
+        self._tables.start()
         for thread in self._threads:
             thread.start()
 
@@ -264,7 +317,10 @@ class Application:
         self.jobs.stop()
         self.serving.stop()
         self.collect.stop()
+        self._tables.stop()
+        self._monitoring.stop()
         self.publisher.stop()
+        self._administration.stop()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout=5)

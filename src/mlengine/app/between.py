@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from mlengine.access.first_admin import ensure_admin
@@ -13,13 +14,18 @@ from mlengine.access.policies import PolicyService
 from mlengine.access.service import AccessService
 from mlengine.backends.keys import keys_folder, write_private
 from mlengine.environments import Builder, resolve
+from mlengine.environments.models import for_model
 from mlengine.errors import FailedPrecondition, NotFound
 from mlengine.jobs.service import JobService
+from mlengine.models.domain import Version
 from mlengine.models.service import ModelService
 from mlengine.names import JobName, ModelName
 from mlengine.projects.service import ProjectService
+from mlengine.serving.deployment import Home
+from mlengine.serving.workers import Environment
 from mlengine.settings import Settings
 from mlengine.storage.service import StorageService
+from mlengine.tables.service import TableService
 
 
 def find(resource: str, projects: ProjectService, models: ModelService, jobs: JobService) -> None:
@@ -43,7 +49,12 @@ def project_of(bucket: str, storage: StorageService) -> str:
 
 
 def holdings(
-    project: str, jobs: JobService, models: ModelService, storage: StorageService, access: AccessService
+    project: str,
+    jobs: JobService,
+    models: ModelService,
+    storage: StorageService,
+    access: AccessService,
+    tables: TableService,
 ) -> list[str]:
     """What belongs to a project and would be lost with it, in words."""
     counts = {
@@ -51,6 +62,7 @@ def holdings(
         "model": len(models.page_models(project, after="", limit=1000)),
         "bucket": len(storage.buckets.list(project)),
         "service account": access.count(project),
+        "dataset": tables.count_datasets(project),
     }
     return [f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count]
 
@@ -76,6 +88,34 @@ def first_admin(settings: Settings, accounts: AccessService, policies: PolicySer
             file,
             file,
         )
+
+
+def home_of(version: Version, folder: Path, storage: StorageService, cache_dir: Path) -> Home:
+    """Where the workers of a version run: its runtime, with the packages that it brings laid over it.
+
+    Args:
+        folder: The version's own, where its packages are kept for a restart.
+    """
+    framework = version.framework.word
+    if not version.packages:
+        return Home(environment=Environment(interpreter(version.runtime, cache_dir), framework))
+    packages = folder / "packages"
+    files = []
+    for place, url in enumerate(version.packages):
+        # In folders of their own: two may have the same name, and their order counts.
+        file = packages / str(place) / url.object.rsplit("/", 1)[-1]
+        files.append(file)
+        if file.exists():
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name("partial")
+        _, pieces = storage.open(url)
+        with closing(pieces), partial.open("wb") as writing:
+            writing.writelines(pieces)
+        partial.rename(file)
+    runtime = resolve(version.runtime).runtime
+    python = for_model(Builder(cache_dir), runtime, files, logging.getLogger(__name__).info)
+    return Home(environment=Environment(python, framework))
 
 
 def interpreter(runtime: str, cache_dir: Path) -> Path:

@@ -46,12 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tls-port")
     parser.add_argument("--data-dir")
     parser.add_argument("--auth")
+    # Of the other process, which had the same and passes on only their values.
+    parser.add_argument("--origins", type=json.loads)
     given = vars(parser.parse_args(arguments))
-    process = given.pop("process")
+    process, origins = given.pop("process"), given.pop("origins")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        settings = read_settings(given, os.environ)
+        settings = read_settings(given, os.environ, origins=origins)
         return serve(settings) if process == "serve" else control(settings)
     except Problem as problem:
         sys.stderr.write(f"ERROR: {problem.message}\n{problem.hint}".rstrip() + "\n")
@@ -130,6 +132,8 @@ def serve(settings: Settings) -> int:
                     str(settings.data_dir),
                     "--auth",
                     "required" if settings.tokens_required else "loopback",
+                    "--origins",
+                    json.dumps(dict(settings.origins)),
                 ),
             ),
             on_listening=on_listening,

@@ -25,9 +25,9 @@ def machine(environment: Mapping[str, str]) -> Machine:
     Args:
         environment: The server's own; CUDA_VISIBLE_DEVICES in it leaves only those GPUs to jobs.
     """
-    memory = _memory_bytes()
+    memory = memory_bytes()
     return Machine(
-        cpus=_cpus(),
+        cpus=cpus(),
         memory_bytes=memory - min(_KEPT_BYTES, memory // 8),
         gpus=gpus(environment.get("CUDA_VISIBLE_DEVICES")),
     )
@@ -49,13 +49,15 @@ def gpus(visible: str | None = None, driver: Path = _DRIVER) -> tuple[Gpu, ...]:
     return tuple(gpu for names, gpu in found if wanted is None or names & wanted)
 
 
-def _cpus() -> int:
+def cpus() -> int:
+    """The processors that may be used."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
+    """The memory of the machine, or of the container that it is."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [physical]
     # In a container the machine is what the container may have.

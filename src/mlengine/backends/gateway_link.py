@@ -57,9 +57,9 @@ class GatewayLink:
     def figures(self) -> dict[str, Any]:
         return self._ask({"op": "figures"})
 
-    def records(self, most: int) -> tuple[Sequence[Mapping[str, Any]], int]:
+    def records(self, most: int) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, int]]:
         answer = self._ask({"op": "records", "most": most})
-        return answer["records"], answer["dropped"]
+        return answer["records"], answer["droppedOf"]
 
     def _ask(self, question: dict[str, Any], *, patience: float = 0.0) -> dict[str, Any]:
         try:

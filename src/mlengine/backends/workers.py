@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _ENOUGH_IN_ONE = 50
 # A version that has ended so many shared processes gets its own.
 _MOST_CRASHES = 3
 _ORDER_SECONDS = 10.0
+# After a standby has died by itself.
+_STANDBY_PAUSE = 60.0
 # Within the worker's own patience with callers who stay (serving/worker/server.py), and a batch.
 _UNLOAD_SECONDS = 30.0
 
@@ -52,6 +55,7 @@ class ChildWorkers:
         self._hosts = {host.id: host for host in self._start_host.known()}
         # By uid and node: the id of the host that has it.
         self._nodes: dict[tuple[str, int], str] = {}
+        self._standby_died: dict[Environment, float] = {}
         self._find_again()
 
     def start(self, spec: WorkerSpec) -> None:
@@ -89,6 +93,13 @@ class ChildWorkers:
     def nodes(self, uid: str) -> list[int]:
         with self._lock:
             return sorted(node for known, node in self._nodes if known == uid)
+
+    def processes(self) -> list[tuple[str, int, int]]:
+        """Version's uid, node and process of all that live."""
+        with self._lock:
+            pids = {id: host.pid for id, host in self._hosts.items()}
+            found = [(uid, node, pids.get(id)) for (uid, node), id in self._nodes.items()]
+        return [(uid, node, pid) for uid, node, pid in found if pid is not None]
 
     def log(self, uid: str, node: int = 0) -> str:
         try:
@@ -128,12 +139,17 @@ class ChildWorkers:
             ended = []
             for host in idle:
                 have = kept.get(host.environment, 0)
+                if host.pid is None:
+                    self._standby_died[host.environment] = time.monotonic()
                 if host.pid is None or host.environment not in environments or have >= count:
                     del self._hosts[host.id]
                     ended.append(host)
                 else:
                     kept[host.environment] = have + 1
             for environment in environments:
+                died = self._standby_died.get(environment)
+                if died is not None and time.monotonic() - died < _STANDBY_PAUSE:
+                    continue  # it would only die again
                 for _ in range(count - kept.get(environment, 0)):
                     host = self._start_host.start(environment, shared=False, first=None)
                     self._hosts[host.id] = host

@@ -35,8 +35,10 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "runtimes": ("mlengine.cli.runtimes", "the runtime versions trainers and models run on"),
     "machine-types": ("mlengine.cli.machine_types", "the machines jobs can ask for, and what they get"),
     "storage": ("mlengine.cli.storage", "buckets and objects: mb, cp, ls, rsync, cat, rm, and more"),
+    "tables": ("mlengine.cli.tables", "tables in the manner of BigQuery: load, query, look, split"),
     "projects": ("mlengine.cli.projects", "projects, and who may do what in them"),
     "iam": ("mlengine.cli.iam", "service accounts, and the keys that sign for them"),
+    "audit": ("mlengine.cli.administration", "who changed what"),
     "auth": ("mlengine.cli.auth", "the credentials that commands show"),
     "completion": ("mlengine.cli.completion", "what completes these words in bash, zsh and fish"),
 }

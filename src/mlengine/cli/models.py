@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
-from mlengine.cli import policies
+from mlengine.cli import monitoring, policies
 from mlengine.cli.command import Command, UsageError
 from mlengine.cli.grammar import ENDPOINTS, Parser, comma_list, mapping
 from mlengine.cli.output import show, show_list
@@ -221,6 +221,7 @@ COMMANDS = (
         detail="Again, it goes one change further back.",
         example="models roll-back titanic",
     ),
+    *monitoring.OF_MODELS,
     *policies.commands(
         "models",
         metavar="MODEL",

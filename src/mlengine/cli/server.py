@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+from mlengine.cli.administration import SERVER_SETTINGS
 from mlengine.cli.command import Command
 from mlengine.cli.grammar import Parser, at_least
 from mlengine.cli.output import show
@@ -138,6 +139,7 @@ COMMANDS = (
         run=_status,
         example="server status",
     ),
+    SERVER_SETTINGS,
     Command(
         words="server stop",
         summary="Stop it in good order.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from mlengine.cli import version_words, versions_serving, versions_settings
+from mlengine.cli import monitoring, version_words, versions_serving, versions_settings
 from mlengine.cli.command import Command
-from mlengine.cli.grammar import Parser, choice, mapping, within
+from mlengine.cli.grammar import Parser, choice, mapping
 from mlengine.cli.output import show, show_list
 from mlengine.cli.session import Session
 
@@ -135,8 +135,7 @@ def _update_arguments(parser: Parser) -> None:
     parser.label_flags()
     add("--config", metavar="FILE", help="YAML file with what changes; flags win over it")
     versions_serving.flags(parser)
-    add("--bigquery-table-name", metavar="PROJECT.DATASET.TABLE", help="where requests are logged")
-    add("--sampling-percentage", type=within(0, 1), metavar="SHARE", help="share of requests, 0 to 1")
+    monitoring.logging_flags(parser)
 
 
 def _update(arguments: Namespace, session: Session) -> int:
@@ -147,12 +146,7 @@ def _update(arguments: Namespace, session: Session) -> int:
     body: dict[str, Any] = read_version_changes(arguments.config) if arguments.config else {}
     if arguments.description is not None:
         body["description"] = arguments.description
-    logging = {
-        "bigqueryTableName": arguments.bigquery_table_name,
-        "samplingPercentage": arguments.sampling_percentage,
-    }
-    if logging := {name: value for name, value in logging.items() if value is not None}:
-        body = over(body, {"requestLoggingConfig": logging})
+    body = over(body, monitoring.logging(arguments))
     body = over(body, versions_serving.settings(arguments))
     labels = Labels(
         update=arguments.update_labels, remove=arguments.remove_labels, clear=arguments.clear_labels
@@ -227,4 +221,5 @@ COMMANDS = (
         run=_delete,
         example="versions delete v1 --model titanic --quiet",
     ),
+    *monitoring.OF_VERSIONS,
 )
