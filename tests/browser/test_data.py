@@ -370,6 +370,18 @@ def test_a_change_and_a_failure_are_told_in_the_servers_words(console: Console, 
     expect(page.get_by_role("alert").first).to_contain_text("division by zero")
 
 
+def test_a_query_that_takes_long_can_be_stopped(console: Console, filled: Server):
+    numbers = "UNNEST(GENERATE_ARRAY(1, 100000))"
+    page = console.open("/tables/query")
+
+    run(page, f"SELECT SUM(SQRT(a * b + c)) FROM {numbers} a, {numbers} b, {numbers} c")
+    expect(page.get_by_text("Running …")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+
+    expect(page.get_by_role("alert").first).to_contain_text("stopped")
+    expect(page.get_by_text("Running …")).to_have_count(0)
+
+
 def test_the_past_of_a_table_is_one_query_away(console: Console, filled: Server):
     page = console.open("/tables/mnist/mixed?tab=details", until=".facts")
 

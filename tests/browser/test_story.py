@@ -175,8 +175,6 @@ def test_from_a_trainer_to_a_version_that_is_rolled_back(console: Console, groun
     page.get_by_role("tab", name="Performance").click()
     latency = page.get_by_role("img", name=re.compile("^Latency in all"))
     expect(latency).to_have_attribute("aria-label", re.compile(r"p95 [\d.]+ (ms|µs)"), timeout=30_000)
-    page.wait_for_timeout(500)
-    picture(page, "console-performance", tmp_path)
 
     # Go back.
     page.get_by_role("link", name="titanic", exact=True).last.click()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlengine.errors import InvalidArgument
-from mlengine.settings import Settings, read_settings
+from mlengine.settings import Settings, meaning, names, read_settings
 
 
 @pytest.fixture
@@ -141,3 +141,20 @@ def test_quotas_are_whole_numbers_and_none_unless_they_are_set(home: dict[str, s
     for wrong in ("-1", "5 GB", "1.5"):
         with pytest.raises(InvalidArgument, match="storage_quota_bytes"):
             read_settings({}, home | {"MLENGINE_STORAGE_QUOTA_BYTES": wrong})
+
+
+def test_each_setting_tells_where_it_came_from(home: dict[str, str], tmp_path: Path) -> None:
+    write_toml(tmp_path, 'port = 1\nproject = "from-file"')
+
+    origins = read_settings({"port": 3}, home | {"MLENGINE_STANDBYS": "2"}).origins
+
+    assert origins == {"port": "flag", "standbys": "environment", "project": "mlengine.toml"}
+
+
+def test_where_settings_came_from_can_be_passed_on_with_them(home: dict[str, str]) -> None:
+    assert read_settings({"port": 3}, home, origins={"host": "flag"}).origins == {"host": "flag"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_setting_has_a_meaning_in_words(name: str) -> None:
+    assert meaning(name).endswith(".")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mlengine.errors import Problem
+from mlengine.jobs.findings_wire import findings_to_json
 from mlengine.jobs.selection import selection
 from mlengine.jobs.service import JobService
 from mlengine.jobs.usage import UsageService
@@ -27,17 +31,35 @@ _OWN = "/mlengine" + _JOB
 _SINCE = Parameter(name="since", summary="Only what was used after this moment: 2026-01-31T12:00:00Z.")
 
 
-def methods(service: JobService, usage: UsageService) -> list[Method]:
-    """The rows of `ml.projects.jobs`, and of what jobs use."""
+def methods(
+    service: JobService,
+    usage: UsageService,
+    *,
+    tables: Callable[[JobName], list[dict[str, str]]] = lambda _: [],
+) -> list[Method]:
+    """The rows of `ml.projects.jobs`, and of what jobs use.
+
+    Args:
+        tables: Which tables a job has read.
+    """
 
     def create(call: Call) -> Json | Reply:
         warnings: list[str] = []
         request = request_from_json(call.path["project"], call.json(), warnings=warnings)
         return with_warnings(to_json(service.submit(request)), warnings)
 
+    def check(call: Call) -> Json:
+        warnings: list[str] = []
+        try:
+            request = request_from_json(call.path["project"], call.json(), warnings=warnings)
+        except Problem as problem:  # a form that is not filled in yet, more often than not
+            return findings_to_json([problem])
+        problems, report = service.check(request)
+        return findings_to_json(problems, report, warnings)
+
     def get(call: Call) -> Json:
         job, place = service.get(_name(call))
-        return to_json(job, position=place.position, waits=place.waits)
+        return to_json(job, position=place.position, waits=place.waits, tables=tables(job.name))
 
     def list_(call: Call) -> Json:
         project = call.path["project"]
@@ -114,6 +136,13 @@ def methods(service: JobService, usage: UsageService) -> list[Method]:
             summary="End a job early.",
             request="CancelJobRequest",
             response="Empty",
+        ),
+        Method(
+            id="mlengine.jobs.check",
+            verb="POST",
+            path=f"/mlengine{_JOBS}:check",
+            handler=check,
+            summary="What submitting this job would say, without submitting it.",
         ),
         Method(
             id="mlengine.jobs.metrics",

@@ -11,7 +11,7 @@ from typing import Any
 from mlengine.jobs.domain import JobRequest
 from mlengine.names import ObjectUrl
 from mlengine.preflight.check import check_request
-from mlengine.preflight.findings import refusal
+from mlengine.preflight.findings import Report, refusal
 from mlengine.preflight.surroundings import Surroundings
 
 # Packages larger than that are left unread: whoever sends them waits for the answer.
@@ -50,10 +50,14 @@ class Preflight:
         Raises:
             Problem: it can never work; all reasons at once.
         """
-        report = check_request(_training(request), self._content, self._around)
+        report = self.report(request)
         if stopping := report.stopping(certain_only=True):
             raise refusal(stopping)
         return tuple(str(found) for found in report.findings)
+
+    def report(self, request: JobRequest) -> Report:
+        """Everything that can be told of a job; raises nothing for what is wrong with it."""
+        return check_request(_training(request), self._content, self._around)
 
     def _content(self, uri: str) -> bytes | None:
         return self._read(ObjectUrl.parse(uri), LARGEST_PACKAGE)

@@ -34,6 +34,7 @@ class Selection:
         until: Created then or earlier.
         labels: With all of these.
         job_id: With this id; "" for any.
+        id_parts: With all of these in their ids, in whatever case.
         messages: With all of these in their error messages, in whatever case.
         exact: Whether the states say all that the filter does.
     """
@@ -43,6 +44,7 @@ class Selection:
     until: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str = ""
+    id_parts: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     exact: bool = False
 
@@ -87,6 +89,8 @@ class _Jobs:
             return Selection(labels={key.strip('"'): value})
         if name == "jobId" and order == "=" and "*" not in value:
             return Selection(job_id=value)
+        if name == "jobId" and order == ":" and value and "*" not in value:
+            return Selection(id_parts=(value,))
         if name == "createTime":
             return _of_times(order, value)
         if name == "errorMessage" and order == ":" and value and "*" not in value:
@@ -103,6 +107,7 @@ class _Jobs:
                 labels={**part.labels, **found.labels},
                 job_id=found.job_id or part.job_id,
                 messages=(*found.messages, *part.messages),
+                id_parts=(*found.id_parts, *part.id_parts),
                 exact=found.exact and part.exact,
             )
         return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,14 +13,17 @@ from sqlalchemy import Connection
 from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.environments import resolve
-from mlengine.errors import Conflict, FailedPrecondition
+from mlengine.errors import Conflict, FailedPrecondition, Problem
 from mlengine.jobs import store
 from mlengine.jobs.admission import Plan, plan
 from mlengine.jobs.domain import FINAL, Job, JobChange, JobRequest, State, replicas
 from mlengine.jobs.selection import ALL, Selection
 from mlengine.machines import Machine, misfit, notes
 from mlengine.names import JobName, ObjectUrl
+from mlengine.preflight.findings import Report
 from mlengine.web.fields import Fields
+
+_BEHIND = "It waits behind those before it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class JobService:
         machine: What jobs may have of this machine.
         slots: Jobs that may run at once.
         inspect: Looks at a job before it is taken: sentences for its log; raises when it can never work.
+        report: Looks at the same, for somebody who asks before he submits.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class JobService:
         machine: Machine,
         slots: int,
         inspect: Callable[[JobRequest], tuple[str, ...]] = lambda _: (),
+        report: Callable[[JobRequest], Report] = lambda _: Report(),
     ) -> None:
         self._database = database
         self._clock = clock
@@ -67,6 +73,7 @@ class JobService:
         self._machine = machine
         self._slots = slots
         self._inspect = inspect
+        self._report = report
 
     def submit(self, request: JobRequest) -> Job:
         """Queue a job.
@@ -79,20 +86,8 @@ class JobService:
         """
         training = request.training
         resolution = resolve(training.runtime_version, training.python_version)
-        if refusal := misfit(training.machines, self._machine):
-            raise FailedPrecondition(
-                f"{refusal.field} {refusal.sentence}",
-                hint=refusal.hint,
-                field=Fields({}, path="job.training_input").spell(refusal.field),
-            )
-        for position, uri in enumerate(training.package_uris):
-            if not self._object_exists(ObjectUrl.parse(uri)):
-                raise FailedPrecondition(
-                    f"There is no package at {uri}.",
-                    field=f"job.training_input.package_uris[{position}]",
-                )
-        if training.job_dir:
-            self._find_bucket(ObjectUrl.parse(training.job_dir, field="job.training_input.job_dir").bucket)
+        for problem in self._missing(request):
+            raise problem
         found = self._inspect(request)
         job = Job(
             name=request.name,
@@ -108,6 +103,19 @@ class JobService:
         self._changed()
         return job
 
+    def check(self, request: JobRequest) -> tuple[list[Problem], Report]:
+        """What `submit` would say, without submitting: why it would refuse, and what the checks find."""
+        problems = list(self._missing(request))
+        try:
+            with self._database.read() as db:
+                store.refuse_used(db, request.name)
+        except Problem as problem:
+            problems.append(problem)
+        there = tuple(uri for uri in request.training.package_uris if self._is_there(uri))
+        # What is known to be missing is said above; nothing can be read of it.
+        known = replace(request, training=replace(request.training, package_uris=there))
+        return problems, self._report(known)
+
     def get(self, name: JobName) -> tuple[Job, Place]:
         """A job, and where it stands in the queue."""
         with self._database.read() as db:
@@ -117,7 +125,7 @@ class JobService:
             position = store.queue_position(db, job)
             ahead = self._plan(db)
         told = {waiting.uid: reason for waiting, reason in ahead.waiting}
-        unseen = "It waits behind those before it." if position > self._slots else ""
+        unseen = _BEHIND if position > self._slots else ""
         return job, Place(position=position, waits=told.get(job.uid, unseen))
 
     def page(
@@ -178,6 +186,16 @@ class JobService:
         with self._database.read() as db:
             return self._plan(db)
 
+    def head_of_queue(self, most: int) -> tuple[list[tuple[Job, Place]], int]:
+        """The first jobs of the queue, each with its place, and how many there are in all."""
+        with self._database.read() as db:
+            reasons = {waiting.uid: reason for waiting, reason in self._plan(db).waiting}
+            found = [
+                (job, Place(position=at, waits=reasons.get(job.uid, "" if at <= self._slots else _BEHIND)))
+                for at, job in enumerate(store.queue(db, limit=most), 1)
+            ]
+            return found, len(found) if len(found) < most else store.queue_length(db)
+
     def position(self, job: Job) -> int:
         """The place of a QUEUED job in the queue, from 1."""
         with self._database.read() as db:
@@ -217,6 +235,36 @@ class JobService:
                 return
             to = State.CANCELLED if job.state is State.CANCELLING else State.FAILED
             store.save(db, job.move(to, self._clock(), error_message=reason))
+
+    def _missing(self, request: JobRequest) -> Iterator[Problem]:
+        """What the job insists on and this server has not."""
+        training = request.training
+        if refusal := misfit(training.machines, self._machine):
+            yield FailedPrecondition(
+                f"{refusal.field} {refusal.sentence}",
+                hint=refusal.hint,
+                field=Fields({}, path="job.training_input").spell(refusal.field),
+            )
+        for position, uri in enumerate(training.package_uris):
+            field = f"job.training_input.package_uris[{position}]"
+            try:
+                if not self._object_exists(ObjectUrl.parse(uri, field=field)):
+                    yield FailedPrecondition(f"There is no package at {uri}.", field=field)
+            except Problem as problem:  # no such bucket
+                problem.field = problem.field or field
+                yield problem
+        if training.job_dir:
+            field = "job.training_input.job_dir"
+            try:
+                self._find_bucket(ObjectUrl.parse(training.job_dir, field=field).bucket)
+            except Problem as problem:
+                problem.field = problem.field or field
+                yield problem
+
+    def _is_there(self, uri: str) -> bool:
+        with suppress(Problem):
+            return self._object_exists(ObjectUrl.parse(uri))
+        return False
 
     def _plan(self, db: Connection) -> Plan:
         # Each job needs a slot, so no more of the queue can start than there are slots.

@@ -84,14 +84,19 @@ _IN_TURN = (JOBS.c.priority.desc(), JOBS.c.created, JOBS.c.uid)
 
 def add(db: Connection, job: Job) -> None:
     """Write a new job; AlreadyExists, with the next free id, when the id was ever used."""
-    if db.execute(select(JOBS.c.uid).where(_is(job.name))).first():
-        raise AlreadyExists(
-            "A job with this id already exists.",
-            hint=f"'{_next_free(db, job.name)}' is free.",
-            field="job.job_id",
-        )
+    refuse_used(db, job.name)
     db.execute(insert(JOBS).values(**_row(job)))
     _write_labels(db, job)
+
+
+def refuse_used(db: Connection, name: JobName) -> None:
+    """AlreadyExists, with the next free id, when the id was ever used."""
+    if db.execute(select(JOBS.c.uid).where(_is(name))).first():
+        raise AlreadyExists(
+            "A job with this id already exists.",
+            hint=f"'{_next_free(db, name)}' is free.",
+            field="job.job_id",
+        )
 
 
 def get(db: Connection, name: JobName, *, lock: bool = False) -> Job:
@@ -165,6 +170,8 @@ def _listed(
         query = query.where(JOBS.c.state == state.value)
     if wanted.job_id:
         query = query.where(JOBS.c.project == project, JOBS.c.job == wanted.job_id)
+    for part in wanted.id_parts:
+        query = query.where(JOBS.c.job.ilike(f"%{_LETTER.sub('_', part)}%"))
     for message in wanted.messages:
         query = query.where(JOBS.c.error_message.ilike(f"%{_LETTER.sub('_', message)}%"))
     if wanted.since:
@@ -198,6 +205,11 @@ def queue(db: Connection, *, limit: int) -> list[Job]:
     """The first jobs of the queue: by priority, then by age."""
     query = select(JOBS).where(_QUEUED).order_by(*_IN_TURN).limit(limit)
     return [_job(row._mapping) for row in db.execute(query)]
+
+
+def queue_length(db: Connection) -> int:
+    """How many jobs are in the queue."""
+    return int(db.execute(select(func.count()).select_from(JOBS).where(_QUEUED)).scalar_one())
 
 
 def queued_since(db: Connection, moment: datetime) -> list[Job]:

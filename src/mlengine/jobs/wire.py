@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlengine.clock import to_text
@@ -217,12 +217,15 @@ def _seconds(scheduling: Fields | None, name: str) -> float:
     return float(match[1])
 
 
-def to_json(job: Job, *, position: int = 0, waits: str = "") -> dict[str, Any]:
+def to_json(
+    job: Job, *, position: int = 0, waits: str = "", tables: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
     """A Job; what is unset is left out.
 
     Args:
         position: Its place in the queue, while it is QUEUED.
         waits: For what it waits there, where anybody asked.
+        tables: Which tables it has read, and their versions.
     """
     optional = {
         "startTime": to_text(job.started) if job.started else "",
@@ -236,17 +239,18 @@ def to_json(job: Job, *, position: int = 0, waits: str = "") -> dict[str, Any]:
         "trainingInput": _training_json(job.training),
         "createTime": to_text(job.created),
         "state": job.state.value,
-        "trainingOutput": _output_json(job, waits=waits),
+        "trainingOutput": _output_json(job, waits=waits, tables=tables),
         "etag": etag(job.generation),
     } | {key: value for key, value in optional.items() if value}
 
 
-def _output_json(job: Job, *, waits: str) -> dict[str, Any]:
+def _output_json(job: Job, *, waits: str, tables: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """TrainingOutput. All there is to tell is ours, and stands in a field of its own."""
     own = {
         "replicas": [_replica_json(replica) for replica in job.replicas],
         "restarts": job.restarts,
         "waitReason": waits,
+        "tables": list(tables),
     }
     own = {name: value for name, value in own.items() if value}
     return {"mlengine": own} if own else {}

@@ -232,6 +232,7 @@ def test_no_method_of_the_server_does_anything_for_nobody(application: Applicati
             answered.append(method.id)
 
     assert sorted(answered) == [
+        "bigquery.projects.list",
         "cloudresourcemanager.projects.list",
         "cloudresourcemanager.projects.testIamPermissions",
         "ml.projects.jobs.testIamPermissions",

@@ -159,6 +159,22 @@ def test_a_flag_changes_one_field_within_what_the_file_says(run: Run, accepting:
             {"explanationConfig": {"integratedGradientsAttribution": {"numIntegralSteps": 50}}},
         ),
         ("--service-account a@b.c", {"serviceAccount": "a@b.c"}),
+        ("--nodes 2", {"manualScaling": {"nodes": 2}}),
+        (
+            "--max-batch-size 8 --max-latency-ms 0 --unknown-fields warn --missing-fields null "
+            "--no-accelerate",
+            {
+                "mlengine": {
+                    "maxBatchSize": 8,
+                    "maxLatencyMs": 0,
+                    "unknownFields": "WARN",
+                    "missingFields": "NULL",
+                    "accelerate": False,
+                }
+            },
+        ),
+        ("--framework onnx --non-finite text", {"framework": "ONNX", "mlengine": {"nonFinite": "TEXT"}}),
+        ("--command a --ports 80", {"container": {"command": ["a"], "ports": [{"containerPort": 80}]}}),
         (
             "--image i --command a,b --args=-c,d --env-vars K=v --ports 80,81 "
             "--predict-route /p --health-route /h",
@@ -192,15 +208,15 @@ def test_the_allowed_fields_of_a_versions_file_are_told_as_gcloud_does(run: Run,
     (tmp_path / "v.yaml").write_text("bogus: 1\nname: x\n")
     line = ("versions", "create", "v", "--model", "m", "--config", "v.yaml")
 
-    done, beta = run(*line), run("beta", "ai-platform", *line)
+    done = run(*line)
 
-    assert done.code == beta.code == 1
+    assert done.code == 1
     assert done.err == (
         "ERROR: (mlengine.versions.create) Invalid fields [bogus, name] in configuration file [v.yaml]. "
-        "Allowed fields: [autoScaling, deploymentUri, description, framework, labels, machineType, "
-        "manualScaling, packageUris, predictionClass, pythonVersion, runtimeVersion, serviceAccount]\n"
+        "Allowed fields: [autoScaling, container, deploymentUri, description, framework, labels, "
+        "machineType, manualScaling, mlengine, packageUris, predictionClass, pythonVersion, routes, "
+        "runtimeVersion, serviceAccount]\n"
     )
-    assert "[autoScaling, container, deploymentUri," in beta.err
 
 
 def test_a_models_switches_are_sent(run: Run, server: SmallServer):

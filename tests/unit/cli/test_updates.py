@@ -92,6 +92,15 @@ def test_a_versions_update_sends_a_sorted_mask_with_scaling_by_its_fields(
     }
 
 
+def test_how_a_version_is_served_is_changed_field_by_field(run: Run, present: SmallServer):
+    done = run("versions", "update", "v", "--model", "m", "--nodes", "2", "--max-batch-size", "8")
+
+    assert done.code == 0
+    (sent,) = present.asked("PATCH", VERSION)
+    assert sent.query == {"updateMask": "manualScaling.nodes,mlengine.maxBatchSize"}
+    assert sent.json == {"manualScaling": {"nodes": 2}, "mlengine": {"maxBatchSize": 8}}
+
+
 def test_the_file_of_an_update_may_hold_only_what_can_change(run: Run, tmp_path: Path):
     (tmp_path / "v.yaml").write_text("framework: XGBOOST\n")
 
@@ -100,7 +109,7 @@ def test_the_file_of_an_update_may_hold_only_what_can_change(run: Run, tmp_path:
     assert done.code == 1
     assert (
         "Invalid fields [framework] in configuration file [v.yaml]. "
-        "Allowed fields: [autoScaling, description, manualScaling, requestLoggingConfig]"
+        "Allowed fields: [autoScaling, description, manualScaling, mlengine, requestLoggingConfig]"
     ) in done.err
 
 

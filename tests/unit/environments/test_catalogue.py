@@ -186,3 +186,22 @@ def test_every_package_of_a_lock_has_its_hashes(name: str, system: str) -> None:
 
     assert len(pinned) > 50
     assert [pin.name for pin in pinned if not pin.hashes] == []
+
+
+@pytest.mark.parametrize(
+    ("framework", "runtime"),
+    [
+        ("PYTORCH", "2026.11-torch"),
+        ("ONNX", "2026.11-sklearn"),
+        ("lightgbm", "2026.11-sklearn"),
+        ("KERAS", "2026.11-tensorflow"),
+        ("CUSTOM", "2026.11-tensorflow"),
+    ],
+)
+def test_a_model_of_any_framework_has_a_runtime_that_can_serve_it(framework: str, runtime: str) -> None:
+    assert resolve("", framework=framework).runtime.name == runtime
+    assert resolve("2.11", framework=framework).runtime.name == runtime
+
+
+def test_the_bare_alias_means_pytorch_s_runtime_for_a_model_of_pytorch() -> None:
+    assert resolve("2026.11", framework="pytorch").runtime.name == "2026.11-torch"

@@ -75,3 +75,15 @@ def test_nothing_of_the_trainer_is_run(tmp_path):
 
     assert checked(trainer_package(task), args=("--unknown",)) == ()
     assert not mark.exists()
+
+
+def test_a_report_says_everything_and_refuses_nothing():
+    package = trainer_package("print 'x'\n")
+    around = Preflight(lambda url, most: package)
+    training = TrainingInput(
+        python_module="trainer.task", package_uris=(PACKAGE,), region="here", runtime="", job_dir="gs://box/"
+    )
+
+    report = around.report(JobRequest(name=JobName.of("local", "j1"), training=training))
+
+    assert {found.code for found in report.findings} == {"python2", "job-dir-bucket-root"}

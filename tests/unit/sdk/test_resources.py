@@ -169,6 +169,45 @@ def test_a_change_is_sent_again_for_its_etag_lets_it_happen_once(server: SmallSe
     assert job.labels == {"team": "a"}
 
 
+def test_traffic_is_divided_and_rolled_back(server: SmallServer, ask: Both):
+    name = "projects/local/models/m"
+    divided = {"name": name, "mlengine": {"traffic": {"split": {"v1": 90, "v2": 10}, "shadow": {"v3": 0.5}}}}
+    server.answers |= {
+        f"GET {ROOT}/models/m": (200, {"name": name}),
+        f"POST /mlengine{ROOT}/models/m:setTraffic": (200, divided),
+        f"POST /mlengine{ROOT}/models/m:rollBack": (200, {"name": name}),
+    }
+
+    model = ask(
+        lambda client: client.models.get("m"), lambda model: model.set_traffic(split={"v1": 90, "v2": 10})
+    )
+    back = ask(lambda client: client.models.get("m"), lambda model: model.roll_back())
+
+    (sent,) = server.asked("POST", f"/mlengine{ROOT}/models/m:setTraffic")
+    assert sent.json == {"split": {"v1": 90, "v2": 10}}
+    assert (model.split, model.shadow) == ({"v1": 90, "v2": 10}, {"v3": 0.5})
+    assert (back.split, back.shadow) == ({}, {})
+
+
+def test_how_a_version_is_served_is_changed_field_by_field(server: SmallServer, ask: Both):
+    path = f"{ROOT}/models/m/versions/v1"
+    server.answers |= {
+        f"GET {ROOT}/models/m": (200, {"name": "projects/local/models/m"}),
+        f"GET {path}": (200, VERSION | {"etag": "AQ=="}),
+        f"PATCH {path}": (200, OPERATION),
+    }
+
+    ask(
+        lambda client: client.models.get("m"),
+        lambda model: model.versions.get("v1"),
+        lambda version: version.update(config={"mlengine": {"maxBatchSize": 8}}, description="x"),
+    )
+    (sent,) = server.asked("PATCH", path)
+
+    assert sent.query == {"updateMask": "description,mlengine.maxBatchSize"}
+    assert sent.json == {"mlengine": {"maxBatchSize": 8}, "description": "x", "etag": "AQ=="}
+
+
 def test_changing_nothing_is_refused(server: SmallServer, ask: Both):
     server.answers[f"GET {ROOT}/models/m"] = (200, {"name": "projects/local/models/m"})
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlengine.backends.database import SqlDatabase
 from mlengine.errors import Conflict, FailedPrecondition, NotFound, Unavailable
+from mlengine.machines import Machine
 from mlengine.models.domain import Model, State, Version, VersionRequest
 from mlengine.models.service import ModelService
 from mlengine.names import ModelName, ObjectUrl
 from mlengine.operations.service import OperationService
 from mlengine.serving import loop as serving_loop
+from mlengine.serving.deployment import Home
 from mlengine.serving.loop import ServingLoop
-from mlengine.serving.workers import WorkerState
+from mlengine.serving.workers import Environment, RouteTable, WorkerState
 from tests.conftest import HandClock
 from tests.unit.serving_loop.stand_ins import MemoryRoutes, MemoryWorkers
 
@@ -35,9 +38,15 @@ class House:
         self.workers = MemoryWorkers(folder)
         self.routes = MemoryRoutes()
         self.operations = OperationService(database, changed=lambda: self.loop.wake())
+        self.time = 1000.0
         self.interpreter: Callable[[str], Path] = lambda runtime: Path("/usr/bin/python3")
         self.service = ModelService(
-            database, clock, list_files=lambda url, most: ["model.joblib"], changed=lambda: self.loop.wake()
+            database,
+            clock,
+            list_files=lambda url, most: ["model.joblib"],
+            object_exists=lambda url: True,
+            machine=Machine(cpus=4, memory_bytes=1 << 33),
+            changed=lambda: self.loop.wake(),
         )
         self.loop = self.make_loop()
 
@@ -48,8 +57,13 @@ class House:
             self.routes,
             root=self.folder / "serving",
             fetch=self.fetch,
-            interpreter=lambda runtime: self.interpreter(runtime),
+            home=lambda version, folder: Home(
+                environment=Environment(self.interpreter(version.runtime), version.framework.word)
+            ),
+            project="local",
+            cores=4,
             start_seconds=start_seconds,
+            now=lambda: self.time,
         )
 
     def fetch(self, origin: ObjectUrl, target: Path) -> None:
@@ -122,9 +136,9 @@ def test_a_version_is_staged_served_routed_and_ready(house: House) -> None:
     version = house.bring("v1")
 
     spec = house.workers.specs[version.uid]
-    assert (spec.name, spec.framework) == ("local/titanic/v1", "scikit-learn")
+    assert (spec.name, spec.environment.framework) == ("local/titanic/v1", "scikit-learn")
     assert (spec.model_dir / "model.joblib").read_text() == "good"
-    assert house.routes.table == {"local/titanic/v1": house.workers.socket(version.uid)}
+    assert house.routes.table == {"local/titanic/v1": (str(house.workers.socket(version.uid)),)}
     assert house.operations.get(version.operation).done
     house.settle()
     assert house.routes.defaults == {"local/titanic": "v1"}
@@ -253,11 +267,11 @@ def test_while_the_gateway_does_not_answer_nothing_is_ready_and_nothing_fails(
     tries = []
 
     class Away(MemoryRoutes):
-        def publish(self, versions: Mapping[str, Path], defaults: Mapping[str, str]) -> None:
-            tries.append(dict(versions))
+        def publish(self, table: RouteTable) -> None:
+            tries.append(dict(table.versions))
             raise Unavailable("The gateway does not answer.")
 
-    reachable, house.loop._routes = house.loop._routes, Away()
+    reachable, house.loop._routing._routes = house.loop._routing._routes, Away()
     for _ in range(10):
         with pytest.raises(Unavailable):
             house.loop.turn()
@@ -269,7 +283,7 @@ def test_while_the_gateway_does_not_answer_nothing_is_ready_and_nothing_fails(
         "a step that failed is not repeated at once"
     )
 
-    house.loop._routes = reachable
+    house.loop._routing._routes = reachable
     hand_time.now += 1
     house.turn_until(lambda: house.version("v1").state is State.READY)
 
@@ -315,7 +329,7 @@ def test_a_failed_version_can_be_deleted_and_made_again(house: House) -> None:
     again = house.bring("v1")
 
     assert again.uid != first.uid
-    assert house.routes.table == {"local/titanic/v1": house.workers.socket(again.uid)}
+    assert house.routes.table == {"local/titanic/v1": (str(house.workers.socket(again.uid)),)}
 
 
 def test_another_default_is_routed_at_the_next_turn(house: House) -> None:
@@ -412,14 +426,14 @@ def test_a_table_that_is_read_while_a_version_becomes_ready_has_it(
     ready, to_deploy = house.service.ready, house.service.to_deploy
     published, reading, turner = threading.Event(), threading.Event(), threading.current_thread()
 
-    def late_ready(version: Version) -> None:
+    def late_ready(version: Version, description: dict[str, Any]) -> None:
         published.set()
         assert reading.wait(20)
-        ready(version)
+        ready(version, description)
 
     def slow_rows() -> list[Version]:
         rows = to_deploy()
-        if threading.current_thread() is turner and house.loop._publishing.locked() and published.is_set():
+        if threading.current_thread() is turner and house.loop._routing._lock.locked() and published.is_set():
             reading.set()
             deadline = time.monotonic() + 20
             while house.loop._answering and time.monotonic() < deadline:
@@ -431,8 +445,8 @@ def test_a_table_that_is_read_while_a_version_becomes_ready_has_it(
 
     version = house.bring("v1")
 
-    assert house.routes.table == {"local/titanic/v1": house.workers.socket(version.uid)}
-    assert house.routes.tables.count(house.routes.table) == 1
+    assert house.routes.table == {"local/titanic/v1": (str(house.workers.socket(version.uid)),)}
+    assert [set(table.versions) for table in house.routes.tables].count({"local/titanic/v1"}) == 1
 
 
 # Cancelling

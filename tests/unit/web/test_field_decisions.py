@@ -13,6 +13,7 @@ import pytest
 
 from mlengine.errors import InvalidArgument
 from mlengine.jobs import wire as jobs
+from mlengine.models import version_wire
 from mlengine.models import wire as models
 from mlengine.names import ModelName
 from mlengine.web.fields import etag
@@ -32,6 +33,9 @@ CLUSTER = {
     **{f"{kind}Type": "n1-standard-8" for kind in KINDS},
     **{f"{kind}Count": "1" for kind in KINDS[1:]},
 }
+OWN_SERVER = {"command": ["python3", "/srv/own.py"]}
+# What must be there for a field to have a meaning.
+TOGETHER: dict[str, dict[str, Any]] = {"Version.routes": {"container": OWN_SERVER}}
 # What a field is given when a value of its type would not do.
 VALUES: dict[str, Any] = {
     "Job.etag": etag(3),
@@ -43,6 +47,13 @@ VALUES: dict[str, Any] = {
     "Version.framework": "XGBOOST",
     "Version.machineType": "n1-standard-4",
     "Version.name": "other",
+    "Version.autoScaling": {"minNodes": 1},
+    "Version.container": OWN_SERVER,
+    "Version.explanationConfig": {"sampledShapleyAttribution": {"numPaths": 3}},
+    "Version.manualScaling": {"nodes": 2},
+    "Version.packageUris": ["gs://box/own.tar.gz"],
+    "Version.predictionClass": "own.Predictor",
+    "Version.routes": {"predict": "/p"},
     "Scheduling.maxRunningTime": "7200s",
     "Scheduling.maxWaitTime": "7200s",
     **{f"TrainingInput.{kind}Config": {"acceleratorConfig": T4} for kind in KINDS},
@@ -71,7 +82,7 @@ def read(message: str, body: dict[str, Any]) -> tuple[object, list[str]]:
     if message == "Model":
         return models.model_from_json("local", body, datetime(2026, 11, 2, tzinfo=UTC)), warnings
     if message == "Version":
-        return models.version_from_json(ModelName("local", "m"), body, warnings=warnings), warnings
+        return version_wire.version_from_json(ModelName("local", "m"), body, warnings=warnings), warnings
     if message == "Scheduling":
         message, body = "TrainingInput", base()["TrainingInput"] | {"scheduling": body}
     if message == "TrainingInput":
@@ -115,7 +126,7 @@ def test_the_page_names_every_message_of_the_api_and_no_other() -> None:
 @pytest.mark.parametrize("field", sorted(name for name in ROWS if name != "Job.trainingInput"))
 def test_what_the_page_says_of_a_field_happens(field: str) -> None:
     message, _, name = field.partition(".")
-    body = base()[message]
+    body = base()[message] | TOGETHER.get(field, {})
     without, none = read(message, body)
     assert none == []
 

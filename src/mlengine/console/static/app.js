@@ -11,6 +11,8 @@ import words from './words/shell.js';
 
 const t = translator(words);
 define(ROUTES);
+// The page comes while the projects are asked for.
+resolve(location.pathname)?.load?.().catch(() => {});
 
 const THEME = 'mlengine.theme';
 function dress(theme) {

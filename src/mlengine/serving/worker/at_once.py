@@ -140,8 +140,8 @@ class AtOnce:
             ends = [*starts, len(text) - 1]
             opened = np.diff(np.searchsorted(np.flatnonzero(letters == _OPEN), ends)).tolist()
             closed = np.diff(np.searchsorted(np.flatnonzero(letters == _CLOSE), ends)).tolist()
-            # Lists that begin and end within each request, and as many of them together as there are requests:
-            # so none of them reaches into its neighbour's.
+            # Lists that begin and end within each request, and as many of them together as there are
+            # requests: so none of them reaches into its neighbour's.
             if opened != closed:
                 return None
         document = self._parser.parse(text)

@@ -7,6 +7,8 @@ export function useLoad(read, by, { every = 0 } = {}) {
   const [state, setState] = useState({ value: undefined, error: null, loading: true });
   const reading = useRef(read);
   reading.current = read;
+  const pace = useRef(every);
+  pace.current = every;
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     const control = new AbortController();
@@ -19,7 +21,9 @@ export function useLoad(read, by, { every = 0 } = {}) {
         if (control.signal.aborted) return;
         setState((before) => ({ ...before, error, loading: false }));
       }
-      const wait = typeof every === 'function' ? every() : every;
+      // After the drawing that what was read leads to: the pace may depend on it.
+      await new Promise((drawn) => setTimeout(drawn));
+      const wait = typeof pace.current === 'function' ? pace.current() : pace.current;
       if (wait && !control.signal.aborted) timer = setTimeout(document.hidden ? later : round, wait);
     };
     const later = () => document.addEventListener('visibilitychange', round, { once: true, signal: control.signal });

@@ -52,10 +52,12 @@ export default function QueryPage({ project }) {
     sql, values, names, target: target.on && { table: reference(project, target.dataset, target.table), write: target.write },
   });
   const dry = useDryRun(project, configuration);
+  const goesOn = useRef(false);
   const job = useLoad(async (signal) => {
-    if (!jobId) return null;
-    return get(bigquery(project, 'jobs', jobId), undefined, { signal });
-  }, [project, jobId], { every: () => (job.value && job.value.status.state !== 'DONE' ? 700 : 0) });
+    const found = jobId ? await get(bigquery(project, 'jobs', jobId), undefined, { signal }) : null;
+    goesOn.current = Boolean(found) && found.status.state !== 'DONE';
+    return found;
+  }, [project, jobId], { every: () => (goesOn.current ? 700 : 0) });
   // A job that is opened by its address brings its SQL along.
   const shown = useRef('');
   useEffect(() => {

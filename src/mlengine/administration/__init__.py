@@ -1,0 +1,1 @@
+"""For those who run the server: the machine and its queue, runtimes, settings, audit log, TensorBoard."""
