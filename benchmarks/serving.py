@@ -191,7 +191,9 @@ def _table(
     for name, found in overload.items():
         print(
             f"\n{name} at 4 times its capacity: {median(f.per_second for f in found):,.0f} right answers/s, "
-            f"p99 {median(f.p99 for f in found):.1f} ms, {found[-1].statuses}, "
+            f"p99 {median(f.p99 for f in found):.1f} ms "
+            f"({median(f.p99_from_asking for f in found):.1f} since a connection was free), "
+            f"unloaded {median(f.p99 for f in figures[name][1, 64]):.1f} ms, {found[-1].statuses}, "
             f"unanswered {found[-1].unanswered}"
         )
     unclean = sum(not one.clean for cells in figures.values() for runs in cells.values() for one in runs)

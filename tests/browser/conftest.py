@@ -20,7 +20,7 @@ from tests.stories.conftest import titanic_data as titanic_data
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parents[1] / "docs" / "images"
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)  # long enough for busy cores
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -143,7 +143,7 @@ def console(chromium: Browser, console_server: Server) -> Iterator[Console]:
     context = chromium.new_context(
         viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light", reduced_motion="reduce"
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)
     opened = Console(context, console_server)
     yield opened
     unexpected = opened.unexpected()

@@ -154,7 +154,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def guarded(chromium: Browser, strict: Server) -> Iterator[Console]:
     context = chromium.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)
     opened = Console(context, strict)
     opened.expects("status of 40[01]")
     yield opened

@@ -46,6 +46,10 @@ class Filter(Protocol):
         """The ids of the only jobs that can match; None for any."""
         ...
 
+    def severities(self) -> frozenset[str] | None:
+        """The only severities that can match; None for any, and for DEFAULT, which unknown ones become."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Time:
@@ -63,6 +67,9 @@ class _Time:
     def jobs(self) -> set[str] | None:
         return None
 
+    def severities(self) -> frozenset[str] | None:
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class _Severity:
@@ -77,6 +84,10 @@ class _Severity:
 
     def jobs(self) -> set[str] | None:
         return None
+
+    def severities(self) -> frozenset[str] | None:
+        names = frozenset(name for name, level in SEVERITIES.items() if ORDERS[self.order](level, self.level))
+        return None if "DEFAULT" in names else names
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,9 @@ class _Text:
     def jobs(self) -> set[str] | None:
         return {self.value} if self.field in _JOB and self.order == "=" else None
 
+    def severities(self) -> frozenset[str] | None:
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class _All:
@@ -112,6 +126,10 @@ class _All:
     def jobs(self) -> set[str] | None:
         named = [jobs for part in self.parts if (jobs := part.jobs()) is not None]
         return set.intersection(*named) if named else None
+
+    def severities(self) -> frozenset[str] | None:
+        named = [names for part in self.parts if (names := part.severities()) is not None]
+        return frozenset.intersection(*named) if named else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +152,10 @@ class _Any:
             found |= named
         return found
 
+    def severities(self) -> frozenset[str] | None:
+        named = [part.severities() for part in self.parts]
+        return None if None in named else frozenset().union(*(names for names in named if names))
+
 
 @dataclass(frozen=True, slots=True)
 class _Not:
@@ -146,6 +168,9 @@ class _Not:
         return FIRST, LAST
 
     def jobs(self) -> set[str] | None:
+        return None
+
+    def severities(self) -> frozenset[str] | None:
         return None
 
 

@@ -7,6 +7,7 @@ reading from the start. Files are opened for a moment only, since a project may 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import takewhile
@@ -26,15 +27,19 @@ class LineFile:
 
     A last line without its end is still being written, and a line that is no record was cut off by a crash:
     both are passed over.
+
+    Args:
+        marks: Only lines with one of these in them are read; all, without any.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marks: tuple[bytes, ...] = ()) -> None:
         self._path = path
+        self._marked = re.compile(b"|".join(map(re.escape, marks))).search if marks else bool
 
     def forward(self, since: datetime) -> Iterator[Record]:
         """Records from the moment `since` on, oldest first."""
         for _, line in self._lines(self._place(since)):
-            record = _record(line)
+            record = _record(line) if self._marked(line) else None
             if record and record[0] >= since:
                 yield record
 
@@ -55,8 +60,10 @@ class LineFile:
                 rest = block
                 continue
             rest, block = block[:first], block[first:]
+            if not self._marked(block):
+                continue
             for line in reversed(block.split(b"\n")):
-                if record := _record(line):
+                if self._marked(line) and (record := _record(line)):
                     yield record
 
     def _place(self, moment: datetime) -> int:

@@ -23,18 +23,14 @@ def methods(service: LogService, project: Callable[[str], str] = lambda asked: a
         condition = parse_filter(request.filter)
         since, until = condition.span()
         named = condition.jobs()
-        jobs = [
-            job
-            for asked in request.projects
-            for job in service.jobs(project(asked))
-            if named is None or job.job in named
-        ]
+        jobs = [job for asked in request.projects for job in service.jobs(project(asked), only=named)]
         found = service.search(
             jobs,
             after=request.after,
             since=since,
             until=until,
             match=condition.match,
+            severities=condition.severities(),
             descending=request.descending,
         )
         # One more than asked for tells whether there is another page.

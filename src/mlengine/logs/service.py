@@ -124,12 +124,14 @@ class LogService:
         until: datetime = LAST,
         tasks: set[str] | None = None,
         match: Callable[[Entry], bool] = lambda _: True,
+        severities: frozenset[str] | None = None,
         descending: bool = False,
     ) -> Iterator[Entry]:
         """As `entries`, of several jobs, with any condition.
 
         Args:
             tasks: Only entries of these tasks; None for all.
+            severities: `match` wants only entries of these; None for all. Lines of others are not even read.
         """
         if after:
             try:
@@ -140,8 +142,9 @@ class LogService:
         files = [
             (job, *found) for job in jobs for found in self._files(job) if tasks is None or found[0] in tasks
         ]
+        marks = tuple(f'"{name}"'.encode() for name in sorted(severities or ()))
         streams = (
-            _file_entries(job, task, digest, LineFile(path), since, until, descending=descending)
+            _file_entries(job, task, digest, LineFile(path, marks), since, until, descending=descending)
             for job, task, digest, path in files
         )
         for entry in heapq.merge(*streams, key=lambda entry: entry.insert_id, reverse=descending):
@@ -154,13 +157,18 @@ class LogService:
         newest = self.entries(job, task_name=task_name, descending=True)
         return [entry.message for entry in islice(newest, count)][::-1]
 
-    def jobs(self, project: str) -> list[JobName]:
+    def jobs(self, project: str, *, only: set[str] | None = None) -> list[JobName]:
         """The jobs of a project that have a log.
+
+        Args:
+            only: Of these ids; None for all. A project may have very many.
 
         Raises:
             InvalidArgument: that is no project id.
         """
         folder = self._root / check_project(project)
+        if only is not None:
+            return [name for one in sorted(only) if self._files(name := JobName(project, one))]
         if not folder.is_dir():
             return []
         return [JobName(project, path.name) for path in sorted(folder.iterdir()) if path.is_dir()]

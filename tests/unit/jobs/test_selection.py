@@ -22,6 +22,7 @@ def covers(selected: Selection, found: Job) -> bool:
         and (selected.until is None or found.created <= selected.until)
         and selected.labels.items() <= found.labels.items()
         and selected.job_id in ("", found.name.job)
+        and all(part.lower() in found.name.job.lower() for part in selected.id_parts)
     )
 
 
@@ -38,6 +39,8 @@ def covers(selected: Selection, found: Job) -> bool:
         ),
         ("labels.team=a state=FAILED", Selection(states=frozenset({State.FAILED}), labels={"team": "a"})),
         ("job_id=a", Selection(job_id="a")),
+        ("jobId:train AND jobId:7", Selection(id_parts=("train", "7"))),
+        ("jobId:tr*", ALL),
         ("createTime>=2026-11-02T09:30:00Z", Selection(since=NOW)),
         ("trainingInput.region:us", ALL),
         (

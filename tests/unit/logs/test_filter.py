@@ -154,3 +154,21 @@ def test_a_misspelled_field_gets_the_nearest_one() -> None:
 def test_an_endless_filter_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="longer than"):
         parse_filter("severity=INFO " * 2_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "severities"),
+    [
+        ("severity>=ERROR", {"ERROR", "CRITICAL", "ALERT", "EMERGENCY"}),
+        ("severity=WARNING", {"WARNING"}),
+        ("severity=WARNING OR severity=ERROR", {"WARNING", "ERROR"}),
+        ("severity>=CRITICAL AND severity>=ERROR AND textPayload:x", {"CRITICAL", "ALERT", "EMERGENCY"}),
+        ("severity=WARNING OR textPayload:x", None),
+        ("NOT severity=WARNING", None),
+        ("severity<=INFO", None),
+        ("textPayload:ERROR", None),
+        ("", None),
+    ],
+)
+def test_a_filter_tells_which_severities_alone_can_match(text: str, severities: set[str] | None):
+    assert parse_filter(text).severities() == severities

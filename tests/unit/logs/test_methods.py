@@ -120,3 +120,20 @@ def test_a_follower_by_timestamp_and_insert_id_misses_nothing(logs: LogService, 
 def test_a_request_that_cannot_be_read_is_refused(logs: LogService, fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
         ask(logs, **fields)
+
+
+@pytest.mark.parametrize("order", ["timestamp asc", "timestamp desc"])
+def test_lines_of_other_severities_are_passed_over_and_words_in_a_line_are_no_severity(
+    logs: LogService, order: str
+) -> None:
+    logs.write(JOB, 'it said "ERROR"', "INFO")
+    logs.write(JOB, "the last one", "CRITICAL")
+
+    answer = ask(logs, filter='resource.labels.job_id="train_1" AND severity>=ERROR', orderBy=order)
+
+    assert sorted(told(answer)) == ["line 3", "the last one"]
+
+
+def test_a_job_without_a_log_has_no_entries(logs: LogService) -> None:
+    assert told(ask(logs, filter='resource.labels.job_id="no_such"')) == []
+    assert told(ask(logs, filter='resource.labels.job_id="../train_1"')) == []

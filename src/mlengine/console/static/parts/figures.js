@@ -51,7 +51,10 @@ function laid(found) {
   const step = Number.parseInt(found.step, 10);
   const floor = (text) => Math.floor(Date.parse(text) / 1000 / step) * step;
   const times = [];
-  for (let at = floor(found.since) + step; at <= floor(found.until); at += step) times.push(at);
+  // The first step is mostly a part of one; where something happened in it, it is shown.
+  const points = [found, ...(found.versions || [])].flatMap((one) => one.points || []);
+  const first = points.some((point) => floor(point.start) === floor(found.since)) ? 0 : step;
+  for (let at = floor(found.since) + first; at <= floor(found.until); at += step) times.push(at);
   const lines = (points) => {
     const by = new Map(points.map((point) => [floor(point.start), point]));
     return {
