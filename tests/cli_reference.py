@@ -38,8 +38,8 @@ gcloud itself can be pointed at the server, too: [gcloud.md](../gcloud.md).
 | `--access-token-file F` | file with a bearer token; else who `mlengine auth list` says |
 
 A flag of gcloud that has no meaning here is refused with the reason: `--account`, `--billing-project`,
-`--configuration`, `--impersonate-service-account`, `--trace-token`. Flags about machines, images,
-accelerators and explanations are sent to the server, which refuses what it cannot provide.
+`--configuration`, `--impersonate-service-account`, `--trace-token`. Flags about machines, images
+and accelerators are sent to the server, which refuses what it cannot provide.
 
 What differs from gcloud on purpose: `predict` takes any number of instances (they are sent in runs of 100)
 and reads `signature_name` of a `--json-request`; `--origin` with a local folder needs no

@@ -101,3 +101,37 @@ def test_a_server_that_is_killed_in_a_load_has_the_old_rows(
     server.stop()
 
     assert found == sorted(found)
+
+
+@pytest.mark.slow
+def test_readers_beside_loads_see_the_old_or_the_new_table(client: bigquery.Client, dataset: str) -> None:
+    schema = [SchemaField("i", "INTEGER"), SchemaField("round", "INTEGER")]
+    config = LoadJobConfig(schema=schema, write_disposition="WRITE_TRUNCATE")
+    rows = 20_000
+    seen: list[set[int]] = []
+    over = threading.Event()
+
+    def load(round_: int) -> None:
+        text = b"".join(b"%d,%d\n" % (i, round_) for i in range(rows))
+        client.load_table_from_file(io.BytesIO(text), f"{dataset}.t", job_config=config).result()
+
+    def read() -> None:
+        mine = bigquery.Client(project="local", credentials=AnonymousCredentials())
+        while not over.is_set():
+            found = mine.list_rows(f"{dataset}.t", page_size=3000).to_arrow()
+            asked = [row.n for row in mine.query(f"SELECT COUNT(*) AS n FROM {dataset}.t").result()]
+            seen.append({found.num_rows, *asked, *(-one for one in found["round"].unique().to_pylist())})
+        mine.close()
+
+    load(1)
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for round_ in range(2, 8):
+        load(round_)
+    over.set()
+    for reader in readers:
+        reader.join()
+
+    assert all(len(found) == 2 and rows in found for found in seen)
+    assert len({min(found) for found in seen}) > 1

@@ -290,3 +290,13 @@ def test_pandas_gbq_reads_a_query(client: bigquery.Client, table: str) -> None:
     )
 
     assert frame["i"].tolist() == [1, 2, 3]
+
+
+def test_a_job_ends_when_its_own_time_is_over(client: bigquery.Client) -> None:
+    many = "UNNEST(GENERATE_ARRAY(1, 1000000))"
+    config = QueryJobConfig(job_timeout_ms=300)
+
+    job = client.query(f"SELECT COUNT(*) FROM {many} a, {many} b WHERE MOD(a * b, 7) = 3", job_config=config)
+
+    with pytest.raises(GoogleAPICallError, match="took longer than it may"):
+        job.result()

@@ -10,7 +10,7 @@ import io
 import json
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -33,7 +33,6 @@ from google.cloud.bigquery import (
 from pyarrow import parquet
 
 from tests.clients.bigquery_server import NO_STORAGE_API, client, house
-from tests.stories.conftest import Server
 
 __all__ = ["client", "house"]
 pytestmark = [
@@ -56,11 +55,10 @@ ALL_TYPES = [
 class Desk:
     """What a scenario works with: a client, and a dataset with a table `people` of three rows."""
 
-    def __init__(self, opened: bigquery.Client, endpoint: str, dataset: str) -> None:
+    def __init__(self, opened: bigquery.Client, buckets: storage.Client, dataset: str) -> None:
         self.client = opened
-        self.endpoint = endpoint
         self.dataset = dataset
-        self.bucket = storage.Client(project="local", credentials=AnonymousCredentials()).bucket("scenarios")
+        self.bucket = buckets.bucket("scenarios")
 
     def table(self, name: str = "") -> str:
         return f"{self.dataset}.{name or 't' + uuid.uuid4().hex[:8]}"
@@ -85,11 +83,12 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(client: bigquery.Client, house: Server) -> Desk:
+def desk(client: bigquery.Client) -> Iterator[Desk]:
     client.create_dataset("scenarios")
-    found = Desk(client, house.endpoint, "local.scenarios")
-    storage.Client(project="local", credentials=AnonymousCredentials()).create_bucket("scenarios")
-    return found
+    buckets = storage.Client(project="local", credentials=AnonymousCredentials())
+    buckets.create_bucket("scenarios")
+    yield Desk(client, buckets, "local.scenarios")
+    buckets.close()
 
 
 def datasets_are_made_listed_and_deleted(desk: Desk) -> None:

@@ -195,10 +195,10 @@ def test_a_table_goes_when_its_time_is_over(house: House, clock: HandClock) -> N
 def test_a_job_that_ran_when_the_server_stopped_has_failed(house: House, clock: HandClock) -> None:
     job = house.run({"query": {"query": "SELECT 1"}}, job_id="one")
     with house.database.begin() as db:
-        from mlengine.tables import store
+        from mlengine.tables import job_store
 
-        store.remove_job(db, "p", "one")
-        store.add_job(
+        job_store.remove_job(db, "p", "one")
+        job_store.add_job(
             db, type(job)(**{**_fields(job), "state": State.RUNNING, "ended": None, "source": "gone"})
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def idx(array: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def mnist(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
+def mnist(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client, and a dataset `digits` with the table `all`."""
     shell = Shell(tmp_path_factory.mktemp("idx"), dict(server.shell.environment))
     (shell.cwd / "images-idx3-ubyte").write_bytes(idx(IMAGES))
@@ -33,7 +34,8 @@ def mnist(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
     shell.run("tables", "mk", "digits", "-f")
     done = shell.run("tables", "load", "digits.all", "images-idx3-ubyte", "labels-idx1-ubyte.gz")
     assert "Loaded 50 rows" in done.stderr
-    return Client(endpoint=server.endpoint)
+    with Client(endpoint=server.endpoint) as client:
+        yield client
 
 
 def test_idx_files_become_arrays_of_numbers(mnist: Client) -> None:

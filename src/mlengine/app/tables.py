@@ -47,6 +47,7 @@ class Tables:
         self.jobs = JobService(
             database, system_clock, self.service, self._segments, self._engine, _files(storage)
         )
+        self._pages = RowPages(self._segments, self._engine)
         self.lineage = Lineage(database, system_clock)
         self.loop = KeepingLoop(self.service, self._segments, self._engine)
         self.inserter = Inserter(self.service, self._segments, self._engine)
@@ -75,7 +76,7 @@ class Tables:
             who = guard.identify(call)
             return JobName(who.project, who.job) if who.kind == "job" else None
 
-        pages = RowPages(self._segments, self._engine)
+        pages = self._pages
         arrow = ArrowRows(self._segments, self._engine)
         return [
             *table_methods.methods(self.service, self.inserter, self.jobs, may=may, projects=visible),
@@ -98,6 +99,7 @@ class Tables:
         """End what runs."""
         self.loop.stop()
         self.jobs.close()
+        self._pages.close()
         self._engine.close()
 
 

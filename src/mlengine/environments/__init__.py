@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlengine.environments.contract import (
         framework_variables,
         launcher_environment,
+        program_environment,
         storage_variables,
         trainer_environment,
     )
@@ -35,6 +36,7 @@ __all__ = [
     "launcher_environment",
     "make_layers",
     "make_overlay",
+    "program_environment",
     "resolve",
     "runtimes",
     "storage_variables",
@@ -45,7 +47,8 @@ _HOMES = {
     "builder": ("Builder", "default_cache_dir"),
     "catalogue": ("Resolution", "Runtime", "resolve", "runtimes"),
     "contract": (
-        *("framework_variables", "launcher_environment", "storage_variables", "trainer_environment"),
+        *("framework_variables", "launcher_environment", "program_environment", "storage_variables"),
+        "trainer_environment",
     ),
     "layers": ("Layers", "make_layers"),
     "models": ("for_model",),

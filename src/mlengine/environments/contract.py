@@ -75,20 +75,16 @@ def trainer_environment(
         machine: The server's own environment, of which only what describes the machine is taken.
         access: What clients need that insist on https; None where the server has none.
     """
-    env = machine_variables(machine or {})
-    straight = (urlsplit(storage_endpoint).hostname or "", *LOOPBACK_HOSTS, *_hosts(cluster or {}))
-    if access:
-        for name in PROXY_VARIABLES:
-            env.pop(name, None)
-        env |= _access_variables(access, storage_endpoint, machine=machine or {}, straight=straight)
-    elif any(env.get(name) for name in PROXY_VARIABLES):
-        env["no_proxy"] = env["NO_PROXY"] = ",".join(
-            dict.fromkeys(filter(None, [*no_proxy(env).split(","), *straight]))
-        )
-    env |= {"HOME": str(home), "TMPDIR": str(temporary)}
-    env |= framework_variables(runtime_version)
-    token = access.token if access and access.required else ""
-    env |= storage_variables(storage_endpoint, project=project, token=token)
+    env = program_environment(
+        project=project,
+        storage_endpoint=storage_endpoint,
+        home=home,
+        temporary=temporary,
+        runtime_version=runtime_version,
+        hosts=_hosts(cluster or {}),
+        machine=machine,
+        access=access,
+    )
     env |= {
         "TF_CONFIG": json.dumps(
             _tf_config(
@@ -119,6 +115,45 @@ def trainer_environment(
     if trial_id:
         env["CLOUD_ML_TRIAL_ID"] = trial_id
     return env
+
+
+def program_environment(
+    *,
+    project: str,
+    storage_endpoint: str,
+    home: Path,
+    temporary: Path,
+    runtime_version: str = "",
+    hosts: Sequence[str] = (),
+    machine: Mapping[str, str] | None = None,
+    access: Access | None = None,
+) -> dict[str, str]:
+    """What any program in a runtime gets, a trainer or another, so that `gs://` means our storage.
+
+    Args:
+        project: The project's id.
+        storage_endpoint: Our server as the program reaches it: "http://127.0.0.1:8080".
+        home: Its own home folder.
+        temporary: Its own folder for temporary files.
+        runtime_version: As requested.
+        hosts: That it reaches without any proxy, besides our server.
+        machine: The server's own environment, of which only what describes the machine is taken.
+        access: What clients need that insist on https; None where the server has none.
+    """
+    env = machine_variables(machine or {})
+    straight = (urlsplit(storage_endpoint).hostname or "", *LOOPBACK_HOSTS, *hosts)
+    if access:
+        for name in PROXY_VARIABLES:
+            env.pop(name, None)
+        env |= _access_variables(access, storage_endpoint, machine=machine or {}, straight=straight)
+    elif any(env.get(name) for name in PROXY_VARIABLES):
+        env["no_proxy"] = env["NO_PROXY"] = ",".join(
+            dict.fromkeys(filter(None, [*no_proxy(env).split(","), *straight]))
+        )
+    env |= {"HOME": str(home), "TMPDIR": str(temporary)}
+    env |= framework_variables(runtime_version)
+    token = access.token if access and access.required else ""
+    return env | storage_variables(storage_endpoint, project=project, token=token)
 
 
 def launcher_environment(machine: Mapping[str, str]) -> dict[str, str]:
@@ -166,6 +201,9 @@ def storage_variables(endpoint: str, *, project: str, token: str = "") -> dict[s
         "STORAGE_EMULATOR_HOST": endpoint,  # google-cloud-storage and gcsfs; both then go without credentials
         "CLOUD_STORAGE_EMULATOR_ENDPOINT": endpoint,  # PyArrow
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else gcsfs asks Google for each bucket's type
+        "BIGQUERY_EMULATOR_HOST": endpoint,  # google-cloud-bigquery and pandas-gbq; they show the key file
+        "MLENGINE_ENDPOINT": endpoint,
+        "MLENGINE_PROJECT": project,
         "GOOGLE_CLOUD_PROJECT": project,
         "NO_GCE_CHECK": "true",  # else gcsfs seeks a metadata server: 12 s where packets vanish
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
 
 from mlengine.client.http import Json
 from mlengine.sdk.blocking import Blocking
@@ -23,6 +23,9 @@ from mlengine.sdk.resources import (
     made_by,
 )
 from mlengine.sdk.waiting import OnLog
+
+if TYPE_CHECKING:
+    from mlengine.sdk.reader import TableReader
 
 R = TypeVar("R", bound=Record)
 Made = TypeVar("Made")
@@ -60,6 +63,17 @@ class Client:
             Problem: the server's refusal of some instances, with their numbers.
         """
         return self._engine.run(self._engine.calls.predict(model, version, instances, **options))
+
+    def table(self, name: str, *, columns: Sequence[str] = ()) -> TableReader:
+        """A table's rows for training: `client.table("mnist.train").to_numpy()`.
+
+        Args:
+            name: DATASET.TABLE, with or without a project in front.
+            columns: Those to read; all without.
+        """
+        from mlengine.sdk.reader import reader
+
+        return reader(self._lines, self.project, name, columns)
 
     def upload(self, path: str | Path, url: str) -> None:
         """Store a file as the object `gs://BUCKET/NAME`. Raises NotFound when there is no such bucket."""

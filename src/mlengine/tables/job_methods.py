@@ -31,6 +31,7 @@ _UPLOADS = (
 )
 _PATIENCE = 10.0  # seconds for which a question after results waits
 _LONGEST = 200.0
+_LOOK = 2.0
 
 
 class JobMethods:
@@ -141,8 +142,9 @@ class JobMethods:
         return _unfinished(standing, call)
 
     def get(self, call: Call) -> Json:
-        """One job."""
-        return job_json(self._jobs.get(call.path["project"], call.path["job_id"]), call.base_url)
+        """One job; one that runs is waited for a little, because clients pause between two looks."""
+        job = self._jobs.wait(call.path["project"], call.path["job_id"], _LOOK)
+        return job_json(job, call.base_url)
 
     def list(self, call: Call) -> Json:
         """A page of jobs."""

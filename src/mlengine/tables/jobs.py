@@ -15,7 +15,7 @@ from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.errors import AlreadyExists, Internal, InvalidArgument, NotFound, Problem
 from mlengine.names import ObjectUrl
-from mlengine.tables import store
+from mlengine.tables import job_store
 from mlengine.tables.catalogue import May
 from mlengine.tables.copies import Extractor, copy
 from mlengine.tables.domain import RESULTS, Job, JobError, State, Table, check_job
@@ -141,9 +141,9 @@ class JobService:
             job = replace(job, configuration=dict(job.configuration) | {"query": said})
         work = self._work(job, configuration, may)
         with self._database.begin() as db:
-            if store.find_job(db, project, job_id):
+            if job_store.find_job(db, project, job_id):
                 raise AlreadyExists(f"Already Exists: Job {project}:{job.location}.{job_id}")
-            store.add_job(db, job)
+            job_store.add_job(db, job)
         live = _Live()
         with self._lock:
             self._live[project, job_id] = live
@@ -157,7 +157,7 @@ class JobService:
     def get(self, project: str, job_id: str) -> Job:
         """One job."""
         with self._database.read() as db:
-            job = store.find_job(db, project, job_id)
+            job = job_store.find_job(db, project, job_id)
         if job is None:
             raise NotFound(f"Not found: Job {project}:{job_id}")
         return job
@@ -165,7 +165,7 @@ class JobService:
     def find(self, project: str, job_id: str) -> Job | None:
         """One job; None if there is none."""
         with self._database.read() as db:
-            return store.find_job(db, project, job_id)
+            return job_store.find_job(db, project, job_id)
 
     def wait(self, project: str, job_id: str, seconds: float) -> Job:
         """One job, after its end or so many seconds."""
@@ -176,9 +176,9 @@ class JobService:
         return self.get(project, job_id)
 
     def list(self, project: str, **wanted: Any) -> list[Job]:
-        """A project's, the newest first; see `store.list_jobs`."""
+        """A project's, the newest first; see `job_store.list_jobs`."""
         with self._database.read() as db:
-            return store.list_jobs(db, project, **wanted)
+            return job_store.list_jobs(db, project, **wanted)
 
     def cancel(self, project: str, job_id: str) -> Job:
         """Ask for the end; one that is done stays as it is."""
@@ -194,7 +194,7 @@ class JobService:
         if self.get(project, job_id).state is not State.DONE:
             raise InvalidArgument(f"Job {job_id} still runs.", hint="Cancel it first.")
         with self._database.begin() as db:
-            store.remove_job(db, project, job_id)
+            job_store.remove_job(db, project, job_id)
 
     def results(self, job: Job) -> Table | None:
         """Where the rows of a query are; None if it gives none.
@@ -213,9 +213,9 @@ class JobService:
     def recover(self) -> None:
         """Jobs that ran when the server stopped have failed; nothing of what they wrote is to be seen."""
         with self._database.begin() as db:
-            for job in store.unfinished_jobs(db):
+            for job in job_store.unfinished_jobs(db):
                 error = JobError(reason="backendError", message="The server was stopped while the job ran.")
-                store.save_job(db, job.finish(self._clock(), error=error))
+                job_store.save_job(db, job.finish(self._clock(), error=error))
                 self._drop_source(job)
 
     def close(self) -> None:
@@ -237,7 +237,7 @@ class JobService:
         started = replace(job, state=State.RUNNING, started=self._clock())
         try:
             with self._database.begin() as db:
-                store.save_job(db, started)
+                job_store.save_job(db, started)
             timer.start()
             brake.check()
             done = work(brake)
@@ -256,7 +256,7 @@ class JobService:
             timer.cancel()
         try:
             with self._database.begin() as db:
-                store.save_job(db, finished)
+                job_store.save_job(db, finished)
         finally:
             self._drop_source(job)
             with self._lock:

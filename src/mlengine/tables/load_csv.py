@@ -118,7 +118,7 @@ class _Table:
         return f"read_csv([{names}], {', '.join(settings)})"
 
     def _select(self, source: str, alike: str = "") -> str:
-        columns = [f"{_value(one)} AS {quoted(one.name)}" for one in self._schema]
+        columns = [f"{_value(one, is_text=bool(alike))} AS {quoted(one.name)}" for one in self._schema]
         if alike:
             columns.append(f"{alike} AS {quoted(_ALIKE)}")
         return f"SELECT {', '.join(columns)} FROM {source}"
@@ -175,8 +175,13 @@ def _read_as(one: Field) -> str:
     return "VARCHAR" if one.type in ("BYTES", "INTERVAL") else column_type(one)
 
 
-def _value(one: Field) -> str:
+def _value(one: Field, *, is_text: bool) -> str:
     name = quoted(one.name)
+    if one.type == "TIMESTAMP" and is_text:
+        # Text without a zone is UTC's; so read it takes half the time.
+        plain = f"length({name}) = 19 AND {name}[17] = ':'"
+        utc = f"make_timestamptz(epoch_us(CAST({name} AS TIMESTAMP)))"
+        return f"CASE WHEN {plain} THEN {utc} ELSE CAST({name} AS {column_type(one)}) END"
     if one.type == "BYTES":
         return f"from_base64({name})"
     return name if one.type == "STRING" else f"CAST({name} AS {column_type(one)})"

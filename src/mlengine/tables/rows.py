@@ -6,6 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ _FETCH = 256  # rows at once: a page ends soon after it is full
 _REMEMBERED = timedelta(minutes=5)  # how long a row's insertId keeps it from coming twice
 _MOST_REMEMBERED = 200_000
 _ATTEMPTS = 10
+_MOST_AHEAD = 3  # pages that are made before they are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +44,14 @@ class Page:
 
 
 class RowPages:
-    """Reads tables."""
+    """Reads tables. Whoever reads page after page finds the next one made while they looked at the last."""
 
     def __init__(self, segments: Segments, engine: Engine) -> None:
         self._segments = segments
         self._engine = engine
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pages")
+        self._ahead: OrderedDict[tuple[Any, ...], Future[Page]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def page(
         self, table: Table, columns: Schema, *, start: int, most: int | None, micros: bool = True
@@ -56,6 +61,29 @@ class RowPages:
         Raises:
             InvalidArgument: it is a view, which has no rows of its own.
         """
+
+        def key(place: int) -> tuple[Any, ...]:
+            return (table.uid, table.version, columns, place, most, micros)
+
+        with self._lock:
+            waiting = self._ahead.pop(key(start), None)
+        found = self._page(table, columns, start, most, micros) if waiting is None else waiting.result()
+        # A first page with a bound may be all that is wanted.
+        if found.next is not None and (most is None or start):
+            with self._lock:
+                if key(found.next) not in self._ahead:
+                    self._ahead[key(found.next)] = self._pool.submit(
+                        self._page, table, columns, found.next, most, micros
+                    )
+                while len(self._ahead) > _MOST_AHEAD:
+                    self._ahead.popitem(last=False)[1].cancel()
+        return found
+
+    def close(self) -> None:
+        """Make no more pages."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _page(self, table: Table, columns: Schema, start: int, most: int | None, micros: bool) -> Page:
         if table.kind == "VIEW":
             raise InvalidArgument(
                 f"Cannot list a table of type VIEW: {table.reference}.", hint="Query it: SELECT * FROM …"

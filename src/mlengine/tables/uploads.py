@@ -13,7 +13,7 @@ from mlengine.clock import Clock
 from mlengine.database import Database
 from mlengine.errors import InvalidArgument, NotFound, Problem, Unavailable
 from mlengine.storage.domain import Span
-from mlengine.tables import store
+from mlengine.tables import job_store
 from mlengine.tables.domain import Job
 
 
@@ -65,7 +65,7 @@ class Uploads:
         """Begin an upload in several requests. Returns its id: who knows it may send."""
         upload_id = uuid.uuid4().hex + uuid.uuid4().hex[:16]
         with self._database.begin() as db:
-            store.add_upload(db, upload_id, project=project, request=resource, now=self._clock())
+            job_store.add_upload(db, upload_id, project=project, request=resource, now=self._clock())
         return upload_id
 
     def send(
@@ -78,7 +78,7 @@ class Uploads:
             Unavailable: bytes before these are missing.
         """
         with self._database.read() as db:
-            upload = store.find_upload(db, project, upload_id)
+            upload = job_store.find_upload(db, project, upload_id)
         if upload is None:
             raise NotFound("There is no such upload.", hint="It expired: begin again.")
         if upload.job_id:
@@ -98,7 +98,7 @@ class Uploads:
             path.unlink(missing_ok=True)
             raise
         with self._database.begin() as db:
-            store.finish_upload(db, upload_id, job.job_id)
+            job_store.finish_upload(db, upload_id, job.job_id)
         return Standing(received=received, job=job)
 
 
