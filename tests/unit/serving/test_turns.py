@@ -138,3 +138,24 @@ def test_a_latency_that_was_asked_for_is_waited_from_the_first_request_on() -> N
     assert turns.due() == pytest.approx(10.05)
     asked(turns, caller, range(3, 3 + MOST_TAKEN))
     assert turns.due() == 0.0
+
+
+def test_batches_are_small_while_reading_is_most_of_the_work() -> None:
+    turns: Turns[Any] = Turns()
+    asked(turns, Caller(), range(100))
+
+    turns.answered(MOST_TAKEN, 0.0002, 10.0, whole=0.002)
+    few = len(turns.take()[0])
+    turns.answered(few, SLOW_CALL, 10.0, whole=SLOW_CALL * 1.1)
+
+    assert few == 16
+    assert len(turns.take()[0]) == MOST_TAKEN
+
+
+def test_a_latency_that_was_asked_for_keeps_batches_large() -> None:
+    turns: Turns[Any] = Turns(latency=0.05)
+    asked(turns, Caller(), range(100))
+
+    turns.answered(MOST_TAKEN, 0.0002, 10.0, whole=0.002)
+
+    assert len(turns.take()[0]) == MOST_TAKEN

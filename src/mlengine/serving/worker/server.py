@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
 from mlengine.serving.messages import (
@@ -271,18 +271,20 @@ class Server:
             return
         ours = [_own_answer(desk, request, began) for request in batch]
         asked = [request.frame for request, own in zip(batch, ours, strict=True) if own is None]
-        given: Iterator[Answer] = iter(())
+        answered: list[Answer] = []
         if asked:
             if self._before is not None:
                 self._before(desk)
-            given = iter(desk.answer([(frame.kind, frame.body) for frame in asked]))
-        took = time.monotonic() - began
+            answered = desk.answer([(frame.kind, frame.body) for frame in asked])
+        whole = time.monotonic() - began
+        call = max((answer.model_us for answer in answered), default=0) / 1e6
+        given = iter(answered)
         # Whoever came during the call is counted apart from those who are about to be answered.
         self._collect(0)
         for request, own in zip(batch, ours, strict=True):
             _put(request, own or next(given), began)
         now = time.monotonic()
-        desk.turns.answered(len(batch), took, now)
+        desk.turns.answered(len(batch), call, now, whole=whole)
         self._lengthy.served(now)
         for line in {request.caller for request in batch}:
             line.flush()

@@ -15,6 +15,9 @@ from mlengine.serving.messages import LARGEST_BODY, TIME_LEFT, Frame
 
 MOST_TAKEN = 64
 """Requests in a batch. More would make the first wait for the answers of the last."""
+# The same where the call of the model is the lesser part of the work.
+_FEW = 16
+_LESSER_PART = 0.25
 _MOST_QUEUED = 1024
 _SHARE_OF_CALL = 0.1
 _SHORTEST_CALL = 0.0005
@@ -67,6 +70,7 @@ class Turns(Generic[_C]):
         self._first = 0.0
         self._expected = 0
         self._wait_until = 0.0
+        self._most = most_taken
 
     def __len__(self) -> int:
         return self._count
@@ -98,7 +102,7 @@ class Turns(Generic[_C]):
 
     def due(self) -> float:
         """When the next batch should be taken, by the monotonic clock; 0 for at once."""
-        if self._count >= self.most_taken or self._bytes >= LARGEST_BODY:
+        if self._count >= self._most or self._bytes >= LARGEST_BODY:
             return 0.0
         until = self._wait_until if self._expected > 0 else 0.0
         if self.latency:
@@ -110,7 +114,7 @@ class Turns(Generic[_C]):
         batch: list[Request[_C]] = []
         dropped: list[_C] = []
         callers = self._callers
-        while callers and len(batch) < self.most_taken:
+        while callers and len(batch) < self._most:
             caller = callers[0]
             request = caller.requests.popleft()
             self._count -= 1
@@ -129,8 +133,17 @@ class Turns(Generic[_C]):
             self._first = min(caller.requests[0].arrived for caller in callers)
         return batch, dropped
 
-    def answered(self, count: int, took: float, now: float) -> None:
-        """A batch of `count` was answered by a call of `took` seconds: they may soon be back."""
+    def answered(self, count: int, call: float, now: float, *, whole: float = 0.0) -> None:
+        """A batch of `count` was answered: they may soon be back.
+
+        Args:
+            call: Seconds of the model's call.
+            whole: Seconds of all, reading and writing included.
+        """
+        # Reading a request costs the same in any company. Where that is most of the work, small batches are
+        # answered sooner, and those who bring requests have something to do meanwhile.
+        alike = not self.latency and call < _LESSER_PART * whole
+        self._most = min(_FEW, self.most_taken) if alike else self.most_taken
         alone = count + self._count < 2
         self._expected = count
-        self._wait_until = 0.0 if alone or took < _SHORTEST_CALL else now + took * _SHARE_OF_CALL
+        self._wait_until = 0.0 if alone or call < _SHORTEST_CALL else now + call * _SHARE_OF_CALL
