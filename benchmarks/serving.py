@@ -92,12 +92,10 @@ def _contestants(
     kind: str, options: argparse.Namespace, models: Path, folder: Path
 ) -> dict[str, Callable[[], AbstractContextManager[Server]]]:
     found: dict[str, Callable[[], AbstractContextManager[Server]]] = {}
-    for contestant in serving_ours.VERSIONS:
-        if kind != "titanic" and contestant != "mlengine":
-            continue
+    for contestant in serving_ours.VERSIONS[kind]:
         home = folder / contestant.replace(", ", "-").replace(" ", "-")
         serving_ours.deploy(home, models, kind)
-        serving_ours.keep_only(home, contestant)
+        serving_ours.keep_only(home, contestant, kind)
         found[contestant] = _starter(serving_ours.running, home, contestant, kind)
     for peer in PEERS:
         if "all" in options.peers or peer.name in options.peers:

@@ -12,10 +12,10 @@ from pathlib import Path
 from benchmarks.serving_peers import Server
 from mlengine.client import server_process
 
-# Contestant -> the flags with which its version is created.
-VERSIONS: dict[str, tuple[str, ...]] = {
-    "mlengine": (),
-    "mlengine, not accelerated": ("--no-accelerate",),
+# By kind: contestant -> the flags with which its version is created.
+VERSIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "titanic": {"mlengine": (), "mlengine, not accelerated": ("--no-accelerate",)},
+    "mnist": {"mlengine": (), "mlengine, 2 nodes": ("--nodes", "2")},
 }
 
 
@@ -26,7 +26,7 @@ def deploy(data: Path, models: Path, kind: str) -> None:
         address = f"http://127.0.0.1:{running.port}"
         _cli(address, "storage", "mb", "gs://benchmark")
         _cli(address, "storage", "cp", "-r", str(models / kind), "gs://benchmark/")
-        for contestant, flags in VERSIONS.items():
+        for contestant, flags in VERSIONS[kind].items():
             model = _model(contestant)
             _cli(address, "models", "create", model)
             origin = f"gs://benchmark/{kind}/"
@@ -36,12 +36,12 @@ def deploy(data: Path, models: Path, kind: str) -> None:
         server_process.stop(data, running)
 
 
-def keep_only(data: Path, contestant: str) -> None:
+def keep_only(data: Path, contestant: str, kind: str) -> None:
     """Take the other contestants' versions away, so that memory and start are those of one version."""
     running = server_process.start(data, ["--port", "0"])
     try:
         address = f"http://127.0.0.1:{running.port}"
-        for other in VERSIONS:
+        for other in VERSIONS[kind]:
             if other != contestant:
                 _cli(address, "versions", "delete", "v1", "--model", _model(other), "--quiet")
     finally:
@@ -67,7 +67,7 @@ def _body(_kind: str, rows: object) -> bytes:
 
 
 def _model(contestant: str) -> str:
-    return "plain" if "not" in contestant else "fast"
+    return contestant.replace(", ", "_").replace(" ", "_")
 
 
 def _cli(address: str, *arguments: str) -> None:

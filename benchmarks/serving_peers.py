@@ -67,6 +67,8 @@ class Peer:
         command: Its command line, given the environment's folder of programs, the kind and the port.
         prepare: Written before it starts, given the folder of programs, its working folder and the kind.
         anchor: What stands before the predictions in its answer.
+        environment: Variables that it wants.
+        environment_name: Of the folder of its packages, where that is another's.
     """
 
     name: str
@@ -77,10 +79,11 @@ class Peer:
     anchor: str = '"predictions":'
     prepare: Callable[[Path, Path, str, int], None] = lambda _programs, _folder, _kind, _port: None
     environment: tuple[tuple[str, str], ...] = ()
+    environment_name: str = ""
 
     def programs(self) -> Path:
         """The folder of programs of its environment; builds that if need be."""
-        folder = CACHE / self.name
+        folder = CACHE / (self.environment_name or self.name)
         if not (folder / "complete").exists():
             subprocess.run(["uv", "venv", "-q", "--clear", "--python", "3.11", folder], check=True)
             install = ["uv", "pip", "install", "-q", "--python", folder / "bin" / "python"]
@@ -214,6 +217,15 @@ PEERS = (
             *(str(programs / "uvicorn"), "fastapi_app:app", "--port", str(port)),
             *("--workers", "2", "--log-level", "error", "--no-access-log"),
         ],
+    ),
+    Peer(
+        name="fastapi, 1 process",
+        requirements=("fastapi", "uvicorn[standard]", "onnx"),
+        command=lambda programs, _kind, port: [
+            *(str(programs / "uvicorn"), "fastapi_app:app", "--port", str(port)),
+            *("--log-level", "error", "--no-access-log"),
+        ],
+        environment_name="fastapi",
     ),
     Peer(
         name="ray",

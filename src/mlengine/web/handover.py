@@ -15,23 +15,21 @@ from pathlib import Path
 from mlengine.web.fork import API_WORDS
 
 MOST_AHEAD = 128 * 1024  # bytes that travel with a connection; a datagram holds no more everywhere
-_STORAGE = frozenset((b"storage", b"upload", b"download", b"resumable"))
-_START = re.compile(rb"(?:GET|HEAD|PUT|POST|PATCH|DELETE) /([^/ ?]+)([^ ?]*)")
-_OTHERS = frozenset(word.encode() for word in API_WORDS) - _STORAGE
+_BULKY = frozenset((b"storage", b"upload", b"download", b"resumable", b"bigquery"))
+_START = re.compile(rb"(?:GET|HEAD|PUT|POST|PATCH|DELETE) /([^/ ?]+)")
+_OTHERS = frozenset(word.encode() for word in API_WORDS) - _BULKY
 # What the gateway knows about its own address: whether other machines reach it, too.
 _LOOPBACK, _OPEN = b"L", b"O"
 
 
 def is_bulk(head: bytes) -> bool:
-    """Whether a request that begins like this is about buckets: one to be handed over."""
+    """Whether a request that begins like this is about buckets or tables: one to be handed over."""
     match = _START.match(head)
     if match is None:
         return False
-    word, rest = match.groups()
-    if word in _STORAGE:
-        return not rest.startswith(b"/bigquery/")
     # The XML API: the first word is the name of a bucket.
-    return word.partition(b":")[0] not in _OTHERS
+    word: bytes = match[1]
+    return word in _BULKY or word.partition(b":")[0] not in _OTHERS
 
 
 class Handover:
