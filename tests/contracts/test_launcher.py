@@ -235,7 +235,8 @@ def test_the_trainer_sees_its_own_environment_and_nothing_of_the_server(
     assert json.loads(env["TF_CONFIG"])["task"]["type"] == "chief"
     assert (env["PYTHONUNBUFFERED"], env["OMP_WAIT_POLICY"]) == ("1", "PASSIVE")
     assert "PYTHONDONTWRITEBYTECODE" not in env
-    assert {name for name in env if name.startswith("MLENGINE_")} == {"MLENGINE_TASK_ID"}
+    ours = {name for name in env if name.startswith("MLENGINE_")}
+    assert ours == {"MLENGINE_TASK_ID", "MLENGINE_ENDPOINT", "MLENGINE_PROJECT"}
     assert env["PATH"].split(":")[0] == str(launch.folder / "environment" / "bin")
     assert Path(env["HOME"]).is_dir()
     assert Path(env["TMPDIR"]).is_dir()
