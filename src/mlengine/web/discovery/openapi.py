@@ -67,7 +67,14 @@ _OAUTH_ERROR: Json = {
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
     "required": ["error"],
 }
-_ERRORS = {"Error": _ERROR, "OAuthError": _OAUTH_ERROR}
+_PLAIN_ERROR: Json = {
+    "type": "object",
+    "description": "An error in the words of TensorFlow Serving and Open Inference.",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
+_ERRORS = {"Error": _ERROR, "OAuthError": _OAUTH_ERROR, "PlainError": _PLAIN_ERROR}
+_PLAIN = ("mlengine.tfServing.", "mlengine.openInference.")
 
 
 def openapi(methods: Iterable[Method], base_url: str, *, version: str) -> Json:
@@ -139,7 +146,7 @@ def _answers(row: Method) -> Json:
     good = {"200": {"description": "Done."} | _content(row.response)}
     bad = {"description": "Not done: the message says why, and what to do next."}
     return (good if row.response else {"2XX": {"description": "Done."}}) | {
-        "default": bad | _content("OAuthError" if _is_oauth(row) else "Error")
+        "default": bad | _content(_error_of(row))
     }
 
 
@@ -153,6 +160,13 @@ def _body(row: Method) -> Json:
     kind = "application/x-www-form-urlencoded" if _is_oauth(row) else "application/json"
     raw: Json = {"application/octet-stream": {}} if "/upload/" in row.path else {}
     return {"content": {kind: {"schema": {"type": "object"}}} | raw}
+
+
+def _error_of(row: Method) -> str:
+    """The schema of what it answers when it refuses."""
+    if _is_oauth(row):
+        return "OAuthError"
+    return "PlainError" if row.id.startswith(_PLAIN) else "Error"
 
 
 def _is_oauth(row: Method) -> bool:
