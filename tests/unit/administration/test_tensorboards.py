@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
@@ -85,7 +84,7 @@ def lives(board: Board) -> bool:
     url = f"http://127.0.0.1:{board.port}/"
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10).close()
-    except urllib.error.URLError:
+    except OSError:  # also in the middle of an answer
         return False
     return True
 
