@@ -300,3 +300,13 @@ def test_a_job_ends_when_its_own_time_is_over(client: bigquery.Client) -> None:
 
     with pytest.raises(GoogleAPICallError, match="took longer than it may"):
         job.result()
+
+
+def test_a_finished_query_shows_its_plan_and_no_path_of_the_server(client: bigquery.Client) -> None:
+    job = client.query("SELECT x, COUNT(*) AS n FROM UNNEST([1, 2, 2]) AS x GROUP BY x")
+    job.result()
+
+    plan = client.get_job(job.job_id)._properties["statistics"]["query"]["mlengine"]["plan"]
+
+    assert "Group By" in plan
+    assert ".parquet" not in plan

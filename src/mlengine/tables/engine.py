@@ -185,6 +185,10 @@ class Sandbox:
         found = self._connection.execute(statement).fetchone()
         return int(found[0]) if found else 0
 
+    def plan(self, query: str) -> str:
+        """How a query would be answered, drawn as a tree."""
+        return "\n".join(str(drawn) for _, drawn in self.rows(f"EXPLAIN {query}"))
+
     def rows(self, query: str, *, most: int | None = None) -> list[tuple[Any, ...]]:
         """What a query gives."""
         result = self._connection.execute(query)

@@ -399,6 +399,8 @@ def _queried(answer: Answer) -> _Done:
         "referencedTables": [reference_json(one) for one in answer.read],
         "mlengine": {"versions": {str(one): str(version) for one, version in answer.read.items()}},
     }
+    if answer.plan:
+        query["mlengine"]["plan"] = answer.plan
     if answer.affected is not None:
         query["numDmlAffectedRows"] = str(answer.affected)
         query["dmlStats"] = {name: str(count) for name, count in answer.dml.items()}

@@ -38,6 +38,7 @@ class Answer:
         read: Tables that were read, each with its version.
         size: Bytes of the tables that were read.
         dml: insertedRowCount, updatedRowCount, deletedRowCount.
+        plan: How the rows of the last SELECT were found, drawn as a tree.
     """
 
     kind: str = ""
@@ -48,6 +49,7 @@ class Answer:
     read: dict[TableReference, int] = field(default_factory=dict)
     size: int = 0
     dml: dict[str, int] = field(default_factory=dict)
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +304,7 @@ class _Run:
         with ExitStack() as stack:
             sandbox = self._sandbox(stack, statement, reads, writable=path)
             told = sandbox.columns(statement.sql)
+            self._answer.plan = sandbox.plan(statement.sql)
             schema = statement.definition.schema or statement.schema or schema_of(told)
             if not hidden:
                 check_schema(schema)

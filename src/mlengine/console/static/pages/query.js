@@ -282,6 +282,7 @@ function Statistics({ project, job }) {
       [t('destination'), target && !target.datasetId.startsWith('_') && `${target.datasetId}.${target.tableId}`],
     ]} />
     ${versions.length > 0 && html`<h2>${t('tablesRead')}</h2><${Grid} columns=${columns} rows=${versions} keyOf=${([name]) => name} caption=${t('tablesRead')} />`}
+    ${query.mlengine?.plan && html`<h2>${t('plan')}</h2><pre class="plan" tabindex="0">${query.mlengine.plan}</pre>`}
     <h2>JSON</h2><${Json} value=${job} />`;
 }
 

@@ -18,7 +18,7 @@ export default {
     sqlKeys: 'Ctrl+Enter (⌘ Enter) runs. Tab indents; after Escape it leaves the box.', goTo: 'Go to {place}', run: 'Run', stop: 'Cancel', running: 'Running …', reads: 'reads {size}', gives: 'gives',
     parameters: 'Parameters', value: 'Value', valueLines: 'Values, one a line', intoTable: 'Write the rows into a table', results: 'Results', statistics: 'Job', history: 'History', unreachable: 'The server does not answer.',
     noQuery: 'No results yet', noQueryText: 'Write SQL above and run it; or on the command line:', otherText: 'These rows are of the query as it was run; the text above has changed.', noResults: 'The query gave no rows.', asCsv: 'Download CSV', asJsonFile: 'Download JSON', saveTable: 'Save as table', saved: 'The rows are saved.', fetched: '{count} rows fetched',
-    affected: '{kind}: {count} rows changed.', ddl: '{kind}: {table}', doneWithoutRows: 'Done; this query gives no rows.', job: 'Job', state: 'State', user: 'User', took: 'Took', bytesRead: 'Bytes read', rowsChanged: 'Rows changed', destination: 'Destination', tablesRead: 'Tables read, and their versions', what: 'Job', noHistory: 'No job has run yet.',
+    affected: '{kind}: {count} rows changed.', ddl: '{kind}: {table}', doneWithoutRows: 'Done; this query gives no rows.', job: 'Job', state: 'State', user: 'User', took: 'Took', bytesRead: 'Bytes read', rowsChanged: 'Rows changed', destination: 'Destination', tablesRead: 'Tables read, and their versions', plan: 'Plan', what: 'Job', noHistory: 'No job has run yet.',
   },
   ko: {
     tables: '테이블', table: '테이블', view: '뷰', datasets: '데이터 세트', dataset: '데이터 세트', query: '쿼리', load: '불러오기', name: '이름', nameHint: '영문자, 숫자, _',
@@ -39,6 +39,6 @@ export default {
     sqlKeys: 'Ctrl+Enter(⌘ Enter)로 실행합니다. Tab은 들여쓰기이며, Esc를 누른 뒤에는 다음 항목으로 이동합니다.', goTo: '{place} 위치로 이동', run: '실행', stop: '취소', running: '실행 중 …', reads: '{size} 읽음', gives: '결과:',
     parameters: '매개변수', value: '값', valueLines: '값(한 줄에 하나)', intoTable: '결과를 테이블에 저장', results: '결과', statistics: '작업 정보', history: '기록', unreachable: '서버가 응답하지 않습니다.',
     noQuery: '아직 결과가 없습니다', noQueryText: '위에 SQL을 작성해 실행하거나, 명령줄에서 다음을 실행하세요:', otherText: '아래 행은 실행 당시 쿼리의 결과이며, 그 뒤 위의 SQL이 바뀌었습니다.', noResults: '쿼리 결과가 없습니다.', asCsv: 'CSV 내려받기', asJsonFile: 'JSON 내려받기', saveTable: '테이블로 저장', saved: '결과를 저장했습니다.', fetched: '{count}행 가져옴',
-    affected: '{kind}: {count}행을 변경했습니다.', ddl: '{kind}: {table}', doneWithoutRows: '완료되었습니다. 이 쿼리는 결과 행이 없습니다.', job: '작업', state: '상태', user: '사용자', took: '소요 시간', bytesRead: '읽은 바이트', rowsChanged: '변경된 행', destination: '대상', tablesRead: '읽은 테이블과 버전', what: '작업', noHistory: '아직 실행한 작업이 없습니다.',
+    affected: '{kind}: {count}행을 변경했습니다.', ddl: '{kind}: {table}', doneWithoutRows: '완료되었습니다. 이 쿼리는 결과 행이 없습니다.', job: '작업', state: '상태', user: '사용자', took: '소요 시간', bytesRead: '읽은 바이트', rowsChanged: '변경된 행', destination: '대상', tablesRead: '읽은 테이블과 버전', plan: '실행 계획', what: '작업', noHistory: '아직 실행한 작업이 없습니다.',
   },
 };
